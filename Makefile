@@ -1,0 +1,98 @@
+# Leat's build. `make up` and `make test` need nothing but Go, git, make and a C
+# compiler: everything else is built by the rules below, from Go modules.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+
+LDFLAGS := -s -w
+# Test binaries that link the server or the control plane's clients; they get no
+# race detector, which the engines do (RACE_PACKAGES).
+N ?= 100
+
+# The control plane of local clusters and of the tests. It is a module of its own,
+# so that the main module never links k8s.io/kubernetes.
+KUBERNETES_VERSION := v1.37.1
+DEVCLUSTER_LDFLAGS := $(LDFLAGS) -X k8s.io/component-base/version.gitVersion=$(KUBERNETES_VERSION)
+
+SERVER_BINARIES := bin/leat-apiserver bin/leat-build
+DEV_BINARIES := $(SERVER_BINARIES) bin/gitserver bin/devcluster bin/kubectl
+
+GO_SOURCES := $(shell find cmd pkg test -name '*.go' 2>/dev/null) go.mod go.sum
+DEVCLUSTER_SOURCES := $(shell find hack/devcluster -name '*.go' -o -name 'go.*' -path 'hack/devcluster/*' 2>/dev/null)
+TOOLS_SOURCES := $(wildcard hack/tools/go.* hack/tools/*/*.go)
+
+.PHONY: help
+help: ## Print what can be made.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: $(SERVER_BINARIES) ## Build leat-apiserver and its build worker.
+
+bin/leat-apiserver: $(GO_SOURCES)
+	@echo "building $@ (the first time: about 6 minutes on 2 cores)"
+	@go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/leat-apiserver
+
+bin/leat-build: $(GO_SOURCES)
+	@echo "building $@"
+	@go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/leat-build
+
+bin/gitserver: $(GO_SOURCES)
+	@echo "building $@"
+	@go build -ldflags '$(LDFLAGS)' -o $@ ./test/gitserver/cmd/gitserver
+
+bin/devcluster: $(DEVCLUSTER_SOURCES)
+	@echo "building $@: Kubernetes $(KUBERNETES_VERSION) from source (the first time: about 7 minutes on 2 cores)"
+	@cd hack/devcluster && go build -trimpath -ldflags '$(DEVCLUSTER_LDFLAGS)' -o ../../bin/devcluster .
+
+bin/kubectl: bin/devcluster
+	@ln -sf devcluster $@
+
+.PHONY: up
+up: $(DEV_BINARIES) ## Start a local control plane with Leat and a demo repository in it.
+	@hack/up.sh
+
+.PHONY: down
+down: ## Stop what `make up` started. WIPE=1 forgets its data too.
+	@hack/down.sh $(if $(WIPE),--wipe)
+
+.PHONY: test
+test: $(DEV_BINARIES) ## Run every test: unit, integration and end to end.
+	@hack/test.sh
+
+.PHONY: bench
+bench: $(DEV_BINARIES) ## Measure Leat beside the limit of this machine; writes bench.json. N=100.
+	@go run ./test/bench -n $(N) -out bench.json
+
+.PHONY: generate
+generate: ## Generate deep copies, OpenAPI, clients, informers and listers.
+	@hack/update-codegen.sh
+
+.PHONY: verify
+verify: verify-format verify-vet verify-lint verify-generated verify-tidy verify-licences ## All checks besides the tests.
+
+.PHONY: verify-format verify-vet verify-lint verify-generated verify-tidy verify-licences
+verify-format:
+	@out=$$(gofmt -l cmd pkg test hack); if [ -n "$$out" ]; then echo "not formatted by gofmt:"; echo "$$out"; exit 1; fi
+
+verify-vet:
+	@go vet ./...
+	@cd hack/devcluster && go vet ./...
+
+verify-lint: bin/golangci-lint
+	@bin/golangci-lint run ./...
+
+verify-generated:
+	@hack/verify-codegen.sh
+
+verify-tidy:
+	@for m in . hack/devcluster hack/tools; do (cd $$m && go mod tidy -diff) || { echo "$$m: go.mod is not tidy: run go mod tidy there"; exit 1; }; done
+
+verify-licences: bin/licences
+	@bin/licences ./cmd/leat-apiserver ./cmd/leat-build
+
+bin/golangci-lint: hack/tools/go.mod hack/tools/go.sum
+	@echo "building $@ (the first time: about 4 minutes on 2 cores)"
+	@cd hack/tools && go build -ldflags '$(LDFLAGS)' -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/licences: $(TOOLS_SOURCES)
+	@cd hack/tools && go build -o ../../bin/licences ./licences

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Runs every test: the engines with the race detector, the rest without it, all of
+# them against one control plane that is started here and stopped at the end.
+#
+#   hack/test.sh [go test flags]      e.g. hack/test.sh -run Prune -v
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Engines hold the concurrency of the house, and link neither the server nor the
+# control plane, so that building them a second time for the race detector is cheap.
+race=(./pkg/object/... ./pkg/artifact/... ./pkg/source/... ./pkg/build/... ./pkg/target/... ./pkg/apply/... ./pkg/record/... ./pkg/etcd/... ./pkg/reconcilers/...)
+
+is_race() { local p; for p in "${race[@]}"; do [[ $1 == "github.com/leat-dev/leat/${p#./}" || $1/ == "github.com/leat-dev/leat/$(dirname "${p#./}")/"* ]] && return 0; done; return 1; }
+plain=()
+while read -r package; do is_race "$package" || plain+=("$package"); done < <(go list ./...)
+
+cluster=$(mktemp -d "${TMPDIR:-/tmp}/leat-test.XXXXXX")
+trap 'bin/devcluster down --wipe --dir "$cluster" >/dev/null 2>&1 || true; rm -rf "$cluster"' EXIT
+bin/devcluster up --fast --nodes 2 --dir "$cluster"
+export LEAT_TEST_CLUSTER=$cluster
+
+status=0
+go test -race -timeout 20m "$@" "${race[@]}" || status=1
+go test -timeout 40m "$@" "${plain[@]}" || status=1
+exit $status
