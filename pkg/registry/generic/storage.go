@@ -1,0 +1,120 @@
+package generic
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic"
+	"k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+)
+
+var (
+	_ rest.StandardStorage      = (*REST)(nil)
+	_ rest.ShortNamesProvider   = (*REST)(nil)
+	_ rest.CategoriesProvider   = (*REST)(nil)
+	_ rest.SingularNameProvider = (*REST)(nil)
+	_ rest.ResetFieldsStrategy  = (*REST)(nil)
+
+	_ rest.Patcher             = (*StatusREST)(nil)
+	_ rest.ResetFieldsStrategy = (*StatusREST)(nil)
+	_ rest.TableConvertor      = (*StatusREST)(nil)
+)
+
+// REST serves a kind's resource.
+type REST struct {
+	*registry.Store
+
+	shortNames, categories []string
+}
+
+// ShortNames are the abbreviations that kubectl accepts.
+func (r *REST) ShortNames() []string { return r.shortNames }
+
+// Categories are the groups of resources that kubectl get knows the kind by.
+func (r *REST) Categories() []string { return r.categories }
+
+// StatusREST serves the status of a kind's objects.
+type StatusREST struct {
+	store *registry.Store
+}
+
+// New returns an empty object of the kind.
+func (r *StatusREST) New() runtime.Object { return r.store.New() }
+
+// Destroy does nothing: the storage belongs to the main resource.
+func (r *StatusREST) Destroy() {}
+
+// Get returns the object; patches of the status are made against it.
+func (r *StatusREST) Get(ctx context.Context, name string, options *metav1.GetOptions) (runtime.Object, error) {
+	return r.store.Get(ctx, name, options)
+}
+
+// Update writes the status. An object is never created by it, whatever the
+// caller allows: server-side apply to the status of nothing is a 404.
+func (r *StatusREST) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, _ bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	return r.store.Update(ctx, name, info, createValidation, updateValidation, false, options)
+}
+
+// GetResetFields names what a write of the status cannot set.
+func (r *StatusREST) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	return r.store.GetResetFields()
+}
+
+// ConvertToTable prints the object as the main resource does.
+func (r *StatusREST) ConvertToTable(ctx context.Context, obj, options runtime.Object) (*metav1.Table, error) {
+	return r.store.ConvertToTable(ctx, obj, options)
+}
+
+// Environment is what the storage of every kind is built from.
+type Environment struct {
+	// Scheme knows the kind and its list, both as served and as internal version.
+	Scheme *runtime.Scheme
+
+	// RESTOptions leads to etcd.
+	RESTOptions genericregistry.RESTOptionsGetter
+
+	// Clock tells the time to columns that print one.
+	Clock clock.PassiveClock
+}
+
+// NewStorage builds the storage of a kind and of its status.
+func NewStorage[O Object, Spec, Status any](kind *Kind[O, Spec, Status], env Environment) (*REST, *StatusREST, error) {
+	main := newStrategy(kind, env.Scheme)
+	store := &registry.Store{
+		NewFunc:                   func() runtime.Object { return kind.New() },
+		NewListFunc:               kind.NewList,
+		DefaultQualifiedResource:  kind.Resource(),
+		SingularQualifiedResource: schema.GroupResource{Group: kind.GroupVersionKind.Group, Resource: kind.Singular},
+		PredicateFunc:             kind.match,
+		CreateStrategy:            main,
+		UpdateStrategy:            main,
+		DeleteStrategy:            main,
+		ResetFieldsStrategy:       main,
+		TableConvertor: &table{
+			columns: kind.Columns,
+			summary: func(obj runtime.Object) Summary { return kind.Summary(obj.(O)) },
+			clock:   env.Clock,
+		},
+	}
+	options := &genericregistry.StoreOptions{
+		RESTOptions: env.RESTOptions,
+		AttrFunc:    kind.attributes,
+		Indexers:    kind.indexers(),
+	}
+	if err := store.CompleteWithOptions(options); err != nil {
+		return nil, nil, fmt.Errorf("opening the storage of %s: %w", kind.Resource(), err)
+	}
+
+	statusWriter := statusStrategy[O, Spec, Status]{main}
+	statusStore := *store
+	statusStore.UpdateStrategy = statusWriter
+	statusStore.ResetFieldsStrategy = statusWriter
+
+	return &REST{Store: store, shortNames: kind.ShortNames, categories: kind.Categories}, &StatusREST{store: &statusStore}, nil
+}
