@@ -1,0 +1,12 @@
+package v1
+
+import "k8s.io/apimachinery/pkg/api/equality"
+
+// SetDefaults_Kustomization marks a status that nothing was written to yet, so
+// that nobody takes the object for observed. The other defaults are generated
+// from the +default markers.
+func SetDefaults_Kustomization(obj *Kustomization) {
+	if equality.Semantic.DeepEqual(obj.Status, KustomizationStatus{}) {
+		obj.Status.ObservedGeneration = -1
+	}
+}
