@@ -1,0 +1,111 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"k8s.io/utils/clock"
+	testclock "k8s.io/utils/clock/testing"
+)
+
+func TestWorthDefragmenting(t *testing.T) {
+	const mib = 1 << 20
+	tests := map[string]struct {
+		stats Stats
+		want  bool
+	}{
+		"empty":                         {Stats{}, false},
+		"half free is not enough":       {Stats{SizeBytes: 1000 * mib, InUseBytes: 500 * mib}, false},
+		"more than half free":           {Stats{SizeBytes: 1000 * mib, InUseBytes: 499 * mib}, true},
+		"too little to matter":          {Stats{SizeBytes: 300 * mib, InUseBytes: 45 * mib}, false},
+		"just enough to matter":         {Stats{SizeBytes: 300 * mib, InUseBytes: 44 * mib}, true},
+		"out of space, all in use":      {Stats{SizeBytes: 100 * mib, InUseBytes: 90 * mib, QuotaBytes: 100 * mib, OutOfSpace: true}, false},
+		"out of space, a third is free": {Stats{SizeBytes: 100 * mib, InUseBytes: 66 * mib, QuotaBytes: 100 * mib, OutOfSpace: true}, true},
+		"alarm is all that is left":     {Stats{SizeBytes: 10 * mib, InUseBytes: 10 * mib, QuotaBytes: 100 * mib, OutOfSpace: true}, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := worthDefragmenting(tt.stats); got != tt.want {
+				t.Errorf("worthDefragmenting(%+v) = %t", tt.stats, got)
+			}
+		})
+	}
+}
+
+// fill writes until the quota is reached.
+func fill(t *testing.T, client *clientv3.Client) {
+	t.Helper()
+	value := strings.Repeat("x", 1<<20)
+	for i := range 64 {
+		_, err := client.Put(t.Context(), fmt.Sprintf("/fill/%d", i), value)
+		if errors.Is(err, rpctypes.ErrNoSpace) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Fatal("the quota was never reached")
+}
+
+// TestRecoversFromFullDatabase fills the database, makes room, and lets an hour
+// pass on the injected clock.
+func TestRecoversFromFullDatabase(t *testing.T) {
+	clk := testclock.NewFakeClock(time.Now())
+	s := run(t.Context(), t, Config{Dir: t.TempDir(), QuotaBytes: MinQuotaBytes, Clock: clk})
+	client, err := s.NewClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	fill(t, client)
+	if stats := s.Stats(); !stats.OutOfSpace || stats.QuotaBytes != MinQuotaBytes {
+		t.Fatalf("after filling: %+v", stats)
+	}
+	if err := s.Maintain(t.Context(), clock.RealClock{}); err == nil || !strings.Contains(err.Error(), fmt.Sprint(MinQuotaBytes)) {
+		t.Errorf("upkeep of a full database: got %v, want an error that names the quota", err)
+	}
+
+	deleted, err := client.Delete(t.Context(), "/fill/", clientv3.WithPrefix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Compact(t.Context(), deleted.Header.Revision, clientv3.WithCompactPhysical()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Maintain(t.Context(), clock.RealClock{}); err != nil {
+		t.Fatalf("Maintain: %v", err)
+	}
+	if stats := s.Stats(); stats.OutOfSpace || stats.Defragmentations != 1 || stats.SizeBytes > 1<<20 {
+		t.Errorf("after upkeep: %+v", stats)
+	}
+	if _, err := client.Put(t.Context(), "/k", "v"); err != nil {
+		t.Errorf("writing after upkeep: %v", err)
+	}
+}
+
+// TestUpkeepFollowsClock proves that it is the injected clock that starts it.
+func TestUpkeepFollowsClock(t *testing.T) {
+	clk := testclock.NewFakeClock(time.Now())
+	ctx, buffer := logged(t, 0)
+	s := run(ctx, t, Config{Dir: t.TempDir(), QuotaBytes: MinQuotaBytes, Clock: clk})
+	client, err := s.NewClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	fill(t, client)
+
+	clk.Step(maintenanceInterval)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := buffer.await(ctx, "Upkeep of the embedded etcd failed"); err != nil {
+		t.Fatal(err)
+	}
+}
