@@ -1,0 +1,89 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"k8s.io/utils/clock"
+)
+
+// ErrSuperseded is the cause with which an interruptible part of a run ends
+// when something newer is to be done.
+var ErrSuperseded = errors.New("superseded by a newer request, revision or spec")
+
+// Run is one run of one object.
+type Run struct {
+	*Claim
+	// ID names the run in logs and records.
+	ID string
+
+	controller *Controller
+	holdsSlot  bool
+}
+
+// Yield gives the run's slot to another object while this one only waits, for
+// the health of what it applied for example. The run goes on; it keeps its
+// claim, so the object is not run a second time at once.
+func (r *Run) Yield() {
+	if r.holdsSlot {
+		r.holdsSlot = false
+		r.controller.release()
+	}
+}
+
+// Interruptible returns a context for a part of the run that is pointless once
+// the run is superseded; its cause is ErrSuperseded then.
+func (r *Run) Interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := make(chan struct{})
+	go func() {
+		select {
+		case <-r.Superseded():
+			cancel(ErrSuperseded)
+		case <-stop:
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		close(stop)
+		cancel(context.Canceled)
+	}
+}
+
+// IsSuperseded reports whether ctx, or the run it belongs to, ended because of
+// something newer.
+func IsSuperseded(ctx context.Context) bool {
+	return errors.Is(context.Cause(ctx), ErrSuperseded)
+}
+
+// Patiently runs work, and report as well if work takes longer than grace. A
+// run that is over in a moment need not say that it has begun: that halves the
+// status writes of most runs. report ends before Patiently returns.
+func Patiently(ctx context.Context, c clock.WithTicker, grace time.Duration, work func(context.Context) error, report func()) error {
+	done := make(chan error, 1)
+	panicked := make(chan any, 1)
+	go func() {
+		// A panic belongs to the run, which knows how to survive it.
+		defer func() {
+			if v := recover(); v != nil {
+				panicked <- v
+			}
+		}()
+		done <- work(ctx)
+	}()
+	timer := c.NewTimer(grace)
+	defer timer.Stop()
+	late := timer.C()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case v := <-panicked:
+			panic(v)
+		case <-late:
+			report()
+			late = nil
+		}
+	}
+}
