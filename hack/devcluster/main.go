@@ -1,12 +1,27 @@
+// Command devcluster runs Kubernetes control planes for development and tests
+// on one machine, without containers. Called as kubectl, by that name or as
+// its first argument, it is kubectl.
 package main
 
 import (
-	_ "go.etcd.io/etcd/server/v3/embed"
-	_ "k8s.io/kubernetes/cmd/kube-apiserver/app"
-	_ "k8s.io/kubernetes/cmd/kube-controller-manager/app"
-	_ "k8s.io/kubernetes/cmd/kube-scheduler/app"
-	_ "k8s.io/kubectl/pkg/cmd"
-	_ "sigs.k8s.io/kwok/pkg/kwok/cmd"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/leat-dev/leat/hack/devcluster/internal/cli"
 )
 
-func main() {}
+func main() {
+	if filepath.Base(os.Args[0]) == "kubectl" {
+		cli.Kubectl(os.Args)
+		return
+	}
+	if len(os.Args) > 1 && os.Args[1] == "kubectl" {
+		cli.Kubectl(os.Args[1:])
+		return
+	}
+	if err := cli.New().Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "devcluster:", err)
+		os.Exit(1)
+	}
+}
