@@ -1,0 +1,109 @@
+package options
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/admission"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	leatv1alpha1 "github.com/leat-dev/leat/pkg/apis/leat/v1alpha1"
+	"github.com/leat-dev/leat/pkg/apiserver"
+	"github.com/leat-dev/leat/pkg/apiserver/admission/referencepermission"
+	"github.com/leat-dev/leat/pkg/generated/openapi"
+	"github.com/leat-dev/leat/pkg/registry/kustomize"
+	"github.com/leat-dev/leat/pkg/registry/source"
+)
+
+// newGroups returns the API groups of this server.
+func newGroups() []apiserver.Group {
+	return []apiserver.Group{&source.Group{}, &kustomize.Group{}}
+}
+
+// types are those of the groups, and of the group leat.dev, which has requests
+// and results but no resources.
+func types(groups []apiserver.Group) []apiserver.Types {
+	all := []apiserver.Types{leatTypes{}}
+	for _, group := range groups {
+		all = append(all, group)
+	}
+	return all
+}
+
+type leatTypes struct{}
+
+func (leatTypes) GroupVersions() []schema.GroupVersion {
+	return []schema.GroupVersion{leatv1alpha1.SchemeGroupVersion}
+}
+func (leatTypes) AddToScheme(s *runtime.Scheme) error { return leatv1alpha1.AddToScheme(s) }
+func (leatTypes) AddInternalToScheme(s *runtime.Scheme) error {
+	return leatv1alpha1.AddInternalToScheme(s)
+}
+
+// genericConfig applies the generic options in the order that they depend on
+// each other.
+func (o *Options) genericConfig(ctx context.Context, scheme *apiserver.Scheme) (*genericapiserver.RecommendedConfig, error) {
+	host, err := o.hostConfig()
+	if err != nil {
+		return nil, err
+	}
+	client, err := kubernetes.NewForConfig(host)
+	if err != nil {
+		return nil, fmt.Errorf("making a client of the host cluster: %w", err)
+	}
+	if err := o.probeAdmission(ctx, client); err != nil {
+		return nil, err
+	}
+
+	config := genericapiserver.NewRecommendedConfig(scheme.Codecs)
+	apiserver.SetOpenAPI(&config.Config, scheme, openapi.GetOpenAPIDefinitions)
+	config.LongRunningFunc = apiserver.LongRunning()
+	config.AddReadyzChecks(apiserver.DirectoryWritable("data-dir", o.DataDir))
+	// This sets the effective version and the feature gates, which all that
+	// follows reads.
+	if err := o.ServerRun.ApplyTo(&config.Config); err != nil {
+		return nil, fmt.Errorf("applying the generic flags: %w", err)
+	}
+	recommended := *o.Recommended
+	etcd := *o.Recommended.Etcd
+	etcd.StorageConfig.Codec = scheme.StorageCodec()
+	etcd.StorageConfig.EncodeVersioner = scheme.StorageVersioner()
+	recommended.Etcd = &etcd
+	recommended.ExtraAdmissionInitializers = func(*genericapiserver.RecommendedConfig) ([]admission.PluginInitializer, error) {
+		return []admission.PluginInitializer{referencepermission.NewInitializer(servedGroups(scheme)...)}, nil
+	}
+	if err := recommended.ApplyTo(config); err != nil {
+		return nil, fmt.Errorf("applying the recommended flags: %w", err)
+	}
+	return config, nil
+}
+
+func servedGroups(scheme *apiserver.Scheme) []string {
+	var groups []string
+	for _, version := range scheme.GroupVersions {
+		groups = append(groups, version.Group)
+	}
+	return groups
+}
+
+// hostConfig leads to the cluster that this server belongs to.
+func (o *Options) hostConfig() (*rest.Config, error) {
+	path := o.Recommended.CoreAPI.CoreAPIKubeconfigPath
+	if path == "" {
+		config, err := rest.InClusterConfig()
+		if err != nil {
+			return nil, fmt.Errorf("finding the host cluster (outside of a cluster, name it with --kubeconfig): %w", err)
+		}
+		return config, nil
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", path)
+	if err != nil {
+		return nil, fmt.Errorf("reading --kubeconfig: %w", err)
+	}
+	return config, nil
+}

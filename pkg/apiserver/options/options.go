@@ -1,0 +1,135 @@
+package options
+
+import (
+	"path/filepath"
+	"runtime"
+
+	"k8s.io/apiserver/pkg/admission/plugin/policy/mutating"
+	genericoptions "k8s.io/apiserver/pkg/server/options"
+	cliflag "k8s.io/component-base/cli/flag"
+
+	"github.com/leat-dev/leat/pkg/apiserver/admission/referencepermission"
+)
+
+const (
+	// DefaultDataDir is where everything is kept that must survive a restart.
+	DefaultDataDir = "/var/lib/leat"
+
+	// etcdPrefix begins the keys of all objects. It can never change: what is
+	// stored under another prefix is not found.
+	etcdPrefix = "/registry/leat.dev"
+)
+
+// Options are the flags of leat-apiserver.
+type Options struct {
+	ServerRun   *genericoptions.ServerRunOptions
+	Recommended *genericoptions.RecommendedOptions
+
+	// DataDir holds etcd, artifacts and copies of Git repositories.
+	DataDir string
+
+	// EtcdEphemeral allows a data directory that does not survive a restart.
+	EtcdEphemeral bool
+
+	// BuildWorker is the path of the program that builds run in, BuildWorkers how
+	// many of them run at once.
+	BuildWorker  string
+	BuildWorkers int
+
+	// Concurrent is how many objects of a kind are reconciled at once.
+	Concurrent int
+
+	// ServiceNamespace and ServiceName are the Service that kube-apiserver reaches
+	// this server by.
+	ServiceNamespace, ServiceName string
+
+	// RegisterAPIServices keeps the APIService objects in the host cluster true.
+	RegisterAPIServices bool
+
+	// AdoptFluxCRDs takes over groups for which the host cluster serves CRDs.
+	AdoptFluxCRDs bool
+}
+
+// New returns the defaults.
+func New() *Options {
+	o := &Options{
+		ServerRun: genericoptions.NewServerRunOptions(),
+		// The codec follows from the groups and is set when they are known.
+		Recommended:         genericoptions.NewRecommendedOptions(etcdPrefix, nil),
+		DataDir:             DefaultDataDir,
+		BuildWorkers:        runtime.GOMAXPROCS(0),
+		Concurrent:          8,
+		ServiceNamespace:    "leat-system",
+		ServiceName:         "leat-apiserver",
+		RegisterAPIServices: true,
+	}
+	o.Recommended.SecureServing.BindPort = 8443
+	o.Recommended.SecureServing.ServerCert.CertDirectory = ""
+	o.Recommended.SecureServing.ServerCert.PairName = "leat-apiserver"
+
+	admission := o.Recommended.Admission
+	referencepermission.Register(admission.Plugins)
+	admission.RecommendedPluginOrder = insertAfter(admission.RecommendedPluginOrder, mutating.PluginName, referencepermission.PluginName)
+	return o
+}
+
+// AddFlags adds all flags, in sections for --help.
+func (o *Options) AddFlags(sections *cliflag.NamedFlagSets) {
+	fs := sections.FlagSet("Leat")
+	fs.StringVar(&o.DataDir, "data-dir", o.DataDir,
+		"Directory for everything that must survive a restart: etcd, artifacts and copies of Git repositories.")
+	fs.BoolVar(&o.EtcdEphemeral, "etcd-ephemeral", o.EtcdEphemeral,
+		"Start the embedded etcd in a directory that does not survive a restart. All objects are lost with it.")
+	fs.StringVar(&o.BuildWorker, "build-worker", o.BuildWorker,
+		"Program that builds run in. Defaults to leat-build in the directory of this program.")
+	fs.IntVar(&o.BuildWorkers, "build-workers", o.BuildWorkers,
+		"How many builds run at once. Defaults to the number of CPUs.")
+	fs.IntVar(&o.Concurrent, "concurrent", o.Concurrent,
+		"How many objects of each kind are reconciled at once.")
+	fs.StringVar(&o.ServiceNamespace, "service-namespace", o.ServiceNamespace,
+		"Namespace of the Service that kube-apiserver reaches this server by.")
+	fs.StringVar(&o.ServiceName, "service-name", o.ServiceName,
+		"Name of the Service that kube-apiserver reaches this server by.")
+	fs.BoolVar(&o.RegisterAPIServices, "register-apiservices", o.RegisterAPIServices,
+		"Create the APIService objects of this server in the host cluster and keep them true.")
+	fs.BoolVar(&o.AdoptFluxCRDs, "adopt-flux-crds", o.AdoptFluxCRDs,
+		"Take over groups for which the host cluster serves CRDs of Flux. Their objects are hidden while this server is registered.")
+
+	o.ServerRun.AddUniversalFlags(sections.FlagSet("generic"))
+	o.Recommended.SecureServing.AddFlags(sections.FlagSet("secure serving"))
+	o.Recommended.CoreAPI.AddFlags(sections.FlagSet("host cluster"))
+	o.Recommended.Authentication.AddFlags(sections.FlagSet("authentication"))
+	o.Recommended.Authorization.AddFlags(sections.FlagSet("authorization"))
+	o.Recommended.Admission.AddFlags(sections.FlagSet("admission"))
+	o.Recommended.Etcd.AddFlags(sections.FlagSet("etcd"))
+	o.Recommended.Audit.AddFlags(sections.FlagSet("audit"))
+	o.Recommended.Features.AddFlags(sections.FlagSet("features"))
+	o.Recommended.EgressSelector.AddFlags(sections.FlagSet("egress"))
+	o.Recommended.Traces.AddFlags(sections.FlagSet("traces"))
+}
+
+// Embedded tells whether objects are kept in an etcd of our own.
+func (o *Options) Embedded() bool {
+	return len(o.Recommended.Etcd.StorageConfig.Transport.ServerList) == 0
+}
+
+func (o *Options) etcdDir() string     { return filepath.Join(o.DataDir, "etcd") }
+func (o *Options) artifactDir() string { return filepath.Join(o.DataDir, "artifacts") }
+func (o *Options) gitDir() string      { return filepath.Join(o.DataDir, "git") }
+
+// insertAfter returns names with name after the given one, or at the end.
+func insertAfter(names []string, after, name string) []string {
+	var result []string
+	found := false
+	for _, n := range names {
+		result = append(result, n)
+		if n == after {
+			result = append(result, name)
+			found = true
+		}
+	}
+	if !found {
+		result = append(result, name)
+	}
+	return result
+}

@@ -1,0 +1,83 @@
+package options
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/leat-dev/leat/pkg/apiserver"
+	"github.com/leat-dev/leat/pkg/version"
+)
+
+// Run starts the server and serves until ctx ends or etcd fails.
+//
+// What is started here ends in reverse: first the server, which answers what it
+// has accepted, then the engines and stores, and etcd last, when nobody is left
+// to write to it.
+//
+//	etcd ─► stores ─► engines ─► server ─► (ctx ends) ─► server ─► engines ─► stores ─► etcd
+func (o *Options) Run(ctx context.Context) (err error) {
+	if err := o.Complete(); err != nil {
+		return err
+	}
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	logger := klog.FromContext(ctx)
+	logger.Info("Starting", "version", version.Get(), "dataDir", o.DataDir, "embeddedEtcd", o.Embedded())
+	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
+		return fmt.Errorf("creating the data directory: %w", err)
+	}
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	closers := &closers{}
+	defer func() {
+		if closeErr := closers.close(); err == nil {
+			err = closeErr
+		}
+	}()
+
+	if err := o.startEtcd(ctx, cancel, closers); err != nil {
+		return err
+	}
+	config, err := o.Config(ctx)
+	if err != nil {
+		return err
+	}
+	server, err := config.Complete().New()
+	if err != nil {
+		return err
+	}
+	if err := server.Run(ctx); err != nil {
+		return err
+	}
+	if cause := context.Cause(ctx); cause != nil && cause != context.Canceled {
+		return cause
+	}
+	return nil
+}
+
+// Config makes the configuration of a server from the options. etcd must run.
+func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
+	groups := newGroups()
+	scheme, err := apiserver.NewScheme(types(groups)...)
+	if err != nil {
+		return nil, err
+	}
+	generic, err := o.genericConfig(ctx, scheme)
+	if err != nil {
+		return nil, err
+	}
+	return &apiserver.Config{
+		GenericConfig: generic,
+		ExtraConfig: apiserver.ExtraConfig{
+			Scheme: scheme,
+			Groups: groups,
+			Clock:  clock.RealClock{},
+		},
+	}, nil
+}

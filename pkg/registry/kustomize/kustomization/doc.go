@@ -1,0 +1,2 @@
+// Package kustomization serves Kustomization.
+package kustomization

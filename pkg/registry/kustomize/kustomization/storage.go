@@ -1,0 +1,74 @@
+package kustomization
+
+import (
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	kustomizev1 "github.com/leat-dev/leat/pkg/apis/kustomize/v1"
+	"github.com/leat-dev/leat/pkg/registry/generic"
+)
+
+type kind = generic.Kind[*kustomizev1.Kustomization, kustomizev1.KustomizationSpec, kustomizev1.KustomizationStatus]
+
+func newKind() *kind {
+	return &kind{
+		GroupVersionKind: kustomizev1.SchemeGroupVersion.WithKind(kustomizev1.KustomizationKind),
+		Plural:           "kustomizations",
+		Singular:         "kustomization",
+		ShortNames:       []string{"ks"},
+		Categories:       []string{"all", "fluxcd", "fluxcd-appliers"},
+		New:              func() *kustomizev1.Kustomization { return &kustomizev1.Kustomization{} },
+		NewList:          func() runtime.Object { return &kustomizev1.KustomizationList{} },
+		Parts: func(o *kustomizev1.Kustomization) (*kustomizev1.KustomizationSpec, *kustomizev1.KustomizationStatus) {
+			return &o.Spec, &o.Status
+		},
+		InitialStatus: func() kustomizev1.KustomizationStatus {
+			return kustomizev1.KustomizationStatus{ObservedGeneration: -1}
+		},
+		Summary: func(o *kustomizev1.Kustomization) generic.Summary {
+			return generic.Summary{
+				Suspended:          o.IsSuspended(),
+				Conditions:         o.Status.Conditions,
+				Revision:           o.Status.LastAppliedRevision,
+				HandledAt:          o.Status.LastHandledReconcileAt,
+				ObservedGeneration: o.Status.ObservedGeneration,
+			}
+		},
+		Columns:    columns(),
+		Selectable: selectableFields(),
+	}
+}
+
+// selectableFields lead from a source to what is applied from it.
+func selectableFields() []generic.SelectableField[*kustomizev1.Kustomization] {
+	return []generic.SelectableField[*kustomizev1.Kustomization]{
+		{
+			Name:  "spec.sourceRef.kind",
+			Value: func(o *kustomizev1.Kustomization) string { return string(o.Spec.SourceRef.Kind) },
+		},
+		{
+			Name:    "spec.sourceRef.name",
+			Value:   func(o *kustomizev1.Kustomization) string { return o.Spec.SourceRef.Name },
+			Indexed: true,
+		},
+		{
+			Name:  "spec.sourceRef.namespace",
+			Value: func(o *kustomizev1.Kustomization) string { return o.Spec.SourceRef.GetNamespace(o.Namespace) },
+		},
+	}
+}
+
+// AddFieldLabels makes the fields known that a Kustomization is selected by.
+func AddFieldLabels(scheme *runtime.Scheme) error { return newKind().AddFieldLabels(scheme) }
+
+// Install adds the resource and its subresources to the storage of the group.
+func Install(storage map[string]rest.Storage, env generic.Environment) error {
+	kind := newKind()
+	main, status, err := generic.NewStorage(kind, env)
+	if err != nil {
+		return err
+	}
+	storage[kind.Plural] = main
+	storage[kind.Plural+"/status"] = status
+	return nil
+}

@@ -1,0 +1,2 @@
+// Package gitrepository serves GitRepository.
+package gitrepository
