@@ -1,0 +1,37 @@
+package apply
+
+import (
+	"time"
+
+	"github.com/leat-dev/leat/pkg/target"
+)
+
+// Engine applies the sets of many owners to one target. It is safe for
+// concurrent use; runs of the same owner must not overlap, which the caller's
+// queue sees to.
+type Engine struct {
+	target *target.Target
+	store  InventoryStore
+	opts   EngineOptions
+	claims *claims
+}
+
+// NewEngine returns an engine that acts on t and keeps its inventories in s.
+func NewEngine(t *target.Target, s InventoryStore, o EngineOptions) *Engine {
+	if o.Concurrency <= 0 {
+		o.Concurrency = 8
+	}
+	if o.StageTimeout <= 0 {
+		o.StageTimeout = time.Minute
+	}
+	if o.RecreateTimeout <= 0 {
+		o.RecreateTimeout = time.Minute
+	}
+	if o.MaxObjects <= 0 {
+		o.MaxObjects = 20000
+	}
+	if o.MaxObjectBytes <= 0 {
+		o.MaxObjectBytes = 3 << 20
+	}
+	return &Engine{target: t, store: s, opts: o, claims: newClaims()}
+}
