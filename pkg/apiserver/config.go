@@ -44,6 +44,7 @@ type Config struct {
 // ExtraConfig is what Leat adds to the generic configuration.
 type ExtraConfig struct {
 	Scheme *Scheme
+	Schema generic.Schema
 	Groups []Group
 	Clock  clock.PassiveClock
 
@@ -85,6 +86,7 @@ func (c completedConfig) New() (*Server, error) {
 	}
 	env := generic.Environment{
 		Scheme:      c.extra.Scheme.Scheme,
+		Schema:      c.extra.Schema,
 		RESTOptions: c.generic.RESTOptionsGetter,
 		Clock:       c.extra.Clock,
 	}
@@ -126,7 +128,7 @@ func (c completedConfig) groupInfo(group Group, env generic.Environment) (*gener
 	return &info, nil
 }
 
-// SetOpenAPI describes the API from generated definitions.
+// SetOpenAPI describes the API from the definitions that are published.
 func SetOpenAPI(config *genericapiserver.Config, scheme *Scheme, definitions common.GetOpenAPIDefinitions) {
 	namer := openapinamer.NewDefinitionNamer(scheme.External)
 	config.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(definitions, namer)

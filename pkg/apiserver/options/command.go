@@ -29,7 +29,7 @@ func NewCommand(ctx context.Context) *cobra.Command {
 		Args:              cobra.NoArgs,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return o.ServerRun.ComponentGlobalsRegistry.Set() },
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := logsapi.ValidateAndApply(logging, o.ServerRun.ComponentGlobalsRegistry.FeatureGateFor(o.ServerRun.ComponentName)); err != nil {
+			if err := logsapi.ValidateAndApply(logging, nil); err != nil {
 				return fmt.Errorf("setting up logs: %w", err)
 			}
 			return o.Run(cmd.Context())

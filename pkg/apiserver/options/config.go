@@ -11,11 +11,11 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/kube-openapi/pkg/common"
 
 	leatv1alpha1 "github.com/leat-dev/leat/pkg/apis/leat/v1alpha1"
 	"github.com/leat-dev/leat/pkg/apiserver"
 	"github.com/leat-dev/leat/pkg/apiserver/admission/referencepermission"
-	"github.com/leat-dev/leat/pkg/generated/openapi"
 	"github.com/leat-dev/leat/pkg/registry/kustomize"
 	"github.com/leat-dev/leat/pkg/registry/source"
 )
@@ -47,7 +47,7 @@ func (leatTypes) AddInternalToScheme(s *runtime.Scheme) error {
 
 // genericConfig applies the generic options in the order that they depend on
 // each other.
-func (o *Options) genericConfig(ctx context.Context, scheme *apiserver.Scheme) (*genericapiserver.RecommendedConfig, error) {
+func (o *Options) genericConfig(ctx context.Context, scheme *apiserver.Scheme, definitions common.GetOpenAPIDefinitions) (*genericapiserver.RecommendedConfig, error) {
 	host, err := o.hostConfig()
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func (o *Options) genericConfig(ctx context.Context, scheme *apiserver.Scheme) (
 	}
 
 	config := genericapiserver.NewRecommendedConfig(scheme.Codecs)
-	apiserver.SetOpenAPI(&config.Config, scheme, openapi.GetOpenAPIDefinitions)
+	apiserver.SetOpenAPI(&config.Config, scheme, definitions)
 	config.LongRunningFunc = apiserver.LongRunning()
 	config.AddReadyzChecks(apiserver.DirectoryWritable("data-dir", o.DataDir))
 	// This sets the effective version and the feature gates, which all that

@@ -8,7 +8,9 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
+	"github.com/leat-dev/leat/pkg/apis/schema"
 	"github.com/leat-dev/leat/pkg/apiserver"
+	"github.com/leat-dev/leat/pkg/generated/openapi"
 	"github.com/leat-dev/leat/pkg/version"
 )
 
@@ -68,7 +70,15 @@ func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	generic, err := o.genericConfig(ctx, scheme)
+	definitions, err := schema.Published(scheme.External, openapi.GetOpenAPIDefinitions)
+	if err != nil {
+		return nil, err
+	}
+	validator, err := schema.New(definitions)
+	if err != nil {
+		return nil, err
+	}
+	generic, err := o.genericConfig(ctx, scheme, definitions)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +86,7 @@ func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
 		GenericConfig: generic,
 		ExtraConfig: apiserver.ExtraConfig{
 			Scheme: scheme,
+			Schema: validator,
 			Groups: groups,
 			Clock:  clock.RealClock{},
 		},

@@ -11,6 +11,9 @@ import (
 type Object interface {
 	runtime.Object
 	metav1.Object
+
+	// OpenAPIModelName is generated; it names the schema of the kind.
+	OpenAPIModelName() string
 }
 
 // Kind says what sets one kind apart from the others. All fields are required
@@ -44,9 +47,6 @@ type Kind[O Object, Spec, Status any] struct {
 	// Selectable are the fields that a field selector may name besides
 	// metadata.name and metadata.namespace. Optional.
 	Selectable []SelectableField[O]
-
-	// Schema checks an object against the published schema of its kind.
-	Schema func(O) field.ErrorList
 
 	// Validate checks what a schema cannot say. Optional.
 	Validate func(O) field.ErrorList

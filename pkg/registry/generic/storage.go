@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic"
 	"k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -71,10 +72,18 @@ func (r *StatusREST) ConvertToTable(ctx context.Context, obj, options runtime.Ob
 	return r.store.ConvertToTable(ctx, obj, options)
 }
 
+// Schema checks an object against the model of this name.
+type Schema interface {
+	Validate(model string, obj any) field.ErrorList
+}
+
 // Environment is what the storage of every kind is built from.
 type Environment struct {
 	// Scheme knows the kind and its list, both as served and as internal version.
 	Scheme *runtime.Scheme
+
+	// Schema checks objects against what is published of their kind.
+	Schema Schema
 
 	// RESTOptions leads to etcd.
 	RESTOptions genericregistry.RESTOptionsGetter
@@ -85,7 +94,7 @@ type Environment struct {
 
 // NewStorage builds the storage of a kind and of its status.
 func NewStorage[O Object, Spec, Status any](kind *Kind[O, Spec, Status], env Environment) (*REST, *StatusREST, error) {
-	main := newStrategy(kind, env.Scheme)
+	main := newStrategy(kind, env)
 	store := &registry.Store{
 		NewFunc:                   func() runtime.Object { return kind.New() },
 		NewListFunc:               kind.NewList,

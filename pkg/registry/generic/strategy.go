@@ -28,11 +28,19 @@ type strategy[O Object, Spec, Status any] struct {
 	runtime.ObjectTyper
 	names.NameGenerator
 
-	kind *Kind[O, Spec, Status]
+	kind   *Kind[O, Spec, Status]
+	schema Schema
+	model  string
 }
 
-func newStrategy[O Object, Spec, Status any](kind *Kind[O, Spec, Status], typer runtime.ObjectTyper) strategy[O, Spec, Status] {
-	return strategy[O, Spec, Status]{ObjectTyper: typer, NameGenerator: names.SimpleNameGenerator, kind: kind}
+func newStrategy[O Object, Spec, Status any](kind *Kind[O, Spec, Status], env Environment) strategy[O, Spec, Status] {
+	return strategy[O, Spec, Status]{
+		ObjectTyper:   env.Scheme,
+		NameGenerator: names.SimpleNameGenerator,
+		kind:          kind,
+		schema:        env.Schema,
+		model:         kind.New().OpenAPIModelName(),
+	}
 }
 
 // NamespaceScoped is true: all kinds of this server live in namespaces.
@@ -100,7 +108,7 @@ func (s strategy[O, Spec, Status]) ValidateUpdate(_ context.Context, obj, old ru
 
 func (s strategy[O, Spec, Status]) validate(o O) field.ErrorList {
 	errs := validation.ValidateObjectMetaAccessor(o, true, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
-	errs = append(errs, s.kind.Schema(o)...)
+	errs = append(errs, s.schema.Validate(s.model, o)...)
 	if s.kind.Validate != nil {
 		errs = append(errs, s.kind.Validate(o)...)
 	}
