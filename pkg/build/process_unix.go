@@ -1,0 +1,11 @@
+//go:build unix && !linux
+
+package build
+
+import "syscall"
+
+// processAttributes keeps signals of a terminal from workers. They end with
+// this process because their input does.
+func processAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true}
+}
