@@ -25,6 +25,13 @@ var closeNoise = []string{
 	"http: Server closed",
 }
 
+// startNoise are the warnings that etcd gives about what is as it should be for
+// one member behind a private socket.
+var startNoise = []string{
+	"Running http and grpc server on single port. This is not recommended for production.",
+	"simple token is not cryptographically signed",
+}
+
 // klogCore writes what etcd logs through zap to klog.
 type klogCore struct {
 	logger klog.Logger
@@ -66,7 +73,7 @@ func (c *klogCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	switch {
 	case entry.Level < zapcore.WarnLevel:
 		c.logger.V(verbosity(entry.Level)).Info(entry.Message, pairs(all)...)
-	case c.closing.Load() && isCloseNoise(entry, all):
+	case slices.Contains(startNoise, entry.Message), c.closing.Load() && isCloseNoise(entry, all):
 		c.logger.V(infoVerbosity).Info(entry.Message, pairs(all)...)
 	case entry.Level == zapcore.WarnLevel:
 		c.logger.Info(entry.Message, pairs(all)...)
