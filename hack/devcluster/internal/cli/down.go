@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -83,8 +84,22 @@ func stop(ctx context.Context, dir string, out io.Writer) error {
 	return nil
 }
 
-func (d *directory) wipe() error {
-	for _, name := range ownEntries {
+func (d *directory) wipe() error { return d.delete(ownEntries) }
+
+// remove deletes also the lock files, and the directory when nothing of
+// somebody else's is in it. It is for a directory that nobody uses again.
+func (d *directory) remove() error {
+	if err := d.delete(slices.Concat(ownEntries, instance.LockNames())); err != nil {
+		return err
+	}
+	if err := os.Remove(d.path); err != nil && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("wiping the cluster's directory: %w", err)
+	}
+	return nil
+}
+
+func (d *directory) delete(names []string) error {
+	for _, name := range names {
 		if err := os.RemoveAll(filepath.Join(d.path, name)); err != nil {
 			return fmt.Errorf("wiping the cluster's directory: %w", err)
 		}

@@ -17,6 +17,7 @@ import (
 // newServe is the daemon that `up` starts. It is of no use to people.
 func newServe(d *directory) *cobra.Command {
 	var owner instance.Process
+	var ephemeral bool
 	cmd := &cobra.Command{
 		Use:    "serve",
 		Short:  "Run the control plane in the foreground, as configured by the last `up`",
@@ -38,12 +39,16 @@ func newServe(d *directory) *cobra.Command {
 			}
 			err := daemon.Run(klog.NewContext(ctx, klog.Background()), d.path)
 			klog.Flush()
+			if ephemeral {
+				err = errors.Join(err, d.remove())
+			}
 			return err
 		},
 	}
 	cmd.Flags().IntVar(&owner.PID, "owner-pid", 0, "end when this process ends")
 	cmd.Flags().Uint64Var(&owner.StartTime, "owner-start", 0, "the start time of that process, which tells it from others of the same pid")
 	cmd.Flags().StringVar(&owner.Boot, "owner-boot", "", "the boot that the start time is about")
+	cmd.Flags().BoolVar(&ephemeral, "ephemeral", false, "delete everything at the end")
 	return cmd
 }
 

@@ -33,8 +33,11 @@ type up struct {
 	config   daemon.Config
 	runFile  string
 	ownerPID int
-	timeout  time.Duration
-	out      io.Writer
+	// ephemeral and ownerPID are about one run, not about the cluster, so they
+	// are no part of its configuration.
+	ephemeral bool
+	timeout   time.Duration
+	out       io.Writer
 }
 
 func newUp(d *directory) *cobra.Command {
@@ -59,6 +62,7 @@ already is left as it is; with --run, its programs become those of the file.`,
 	flags.StringArrayVar(&u.config.APIServerArgs, "apiserver-arg", nil, "flag for kube-apiserver, such as --request-timeout=10s (repeatable)")
 	flags.StringVar(&u.runFile, "run", "", "YAML or JSON file with programs to keep running beside the cluster")
 	flags.IntVar(&u.ownerPID, "owner-pid", 0, "stop the cluster when this process ends (for tests)")
+	flags.BoolVar(&u.ephemeral, "ephemeral", false, "delete the cluster's data, keys, ports and logs when it stops (for tests)")
 	flags.DurationVar(&u.timeout, "timeout", 3*time.Minute, "how long to wait for readiness")
 	return cmd
 }
@@ -159,6 +163,9 @@ func (u *up) spawn() (<-chan error, error) {
 			return nil, fmt.Errorf("starting the daemon: --owner-pid: %w", err)
 		}
 		args = append(args, ownerFlags(owner)...)
+	}
+	if u.ephemeral {
+		args = append(args, "--ephemeral")
 	}
 	cmd := exec.Command(self, args...)
 	cmd.Dir = u.path

@@ -16,6 +16,9 @@ const (
 	changeName = "lock.change"
 )
 
+// LockNames are the names of the files that this package locks in a directory.
+func LockNames() []string { return []string{lockName, changeName} }
+
 // ErrRunning says that another process runs the cluster of the directory.
 var ErrRunning = errors.New("another process runs the cluster of this directory")
 
