@@ -87,21 +87,30 @@ func (w *walker) checkObject(n *node, v value.Value, place *at) {
 		return len(w.errs) < MaxErrors
 	})
 	for _, name := range n.required {
-		w.checkRequired(m, name, place)
+		w.checkRequired(n, m, name, place)
 	}
 	if len(n.rules) > 0 {
 		w.checkRules(n, v.Unstructured(), place)
 	}
 }
 
-func (w *walker) checkRequired(m value.Map, name string, place *at) {
+// checkRequired refuses an object without a required field. Where the field is
+// an object with required fields of its own, those are what is named: the Go
+// types do not tell an absent object from an empty one.
+func (w *walker) checkRequired(n *node, m value.Map, name string, place *at) {
 	child, ok := m.GetUsing(w.allocator, name)
 	if ok {
 		defer w.allocator.Free(child)
 	}
-	if !ok || child.IsNull() {
-		w.add(field.Required(place.path().Child(name), "must be set, and not be empty"))
+	if ok && !child.IsNull() {
+		return
 	}
+	missing := &at{parent: place, name: name}
+	if property := n.properties[name]; property != nil && len(property.required) > 0 {
+		w.check(property, value.NewValueInterface(map[string]any{}), missing)
+		return
+	}
+	w.add(field.Required(missing.path(), "must be set, and not be empty"))
 }
 
 func (w *walker) checkRules(n *node, self any, place *at) {
@@ -178,8 +187,8 @@ func (w *walker) checkNumber(n *node, number float64, place *at) {
 }
 
 // checkAbsentSpec refuses an object without a spec where the spec has required
-// fields, and names those. Custom resources let it pass, because the kinds do
-// not require the field; such an object could never run.
+// fields. Custom resources let it pass, because the kinds do not require the
+// field; such an object could never run.
 func (w *walker) checkAbsentSpec(n *node, v value.Value) {
 	spec := n.properties["spec"]
 	if spec == nil || len(spec.required) == 0 || !v.IsMap() {
@@ -187,12 +196,7 @@ func (w *walker) checkAbsentSpec(n *node, v value.Value) {
 	}
 	m := v.AsMapUsing(w.allocator)
 	defer w.allocator.Free(m)
-	child, ok := m.GetUsing(w.allocator, "spec")
-	if ok && !child.IsNull() {
-		w.allocator.Free(child)
-		return
-	}
-	w.check(spec, value.NewValueInterface(map[string]any{}), &at{name: "spec"})
+	w.checkRequired(n, m, "spec", nil)
 }
 
 // shown is what a message repeats of a refused value: not all of a long one,
