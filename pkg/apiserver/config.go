@@ -46,7 +46,7 @@ type ExtraConfig struct {
 	Scheme *Scheme
 	Schema generic.Schema
 	Groups []Group
-	Clock  clock.PassiveClock
+	Clock  clock.WithTicker
 
 	// Start runs when the server serves, Stop while it still does and is about to
 	// end.
@@ -88,6 +88,7 @@ func (c completedConfig) New() (*Server, error) {
 		Scheme:      c.extra.Scheme.Scheme,
 		Schema:      c.extra.Schema,
 		RESTOptions: c.generic.RESTOptionsGetter,
+		Authorizer:  c.generic.Authorization.Authorizer,
 		Clock:       c.extra.Clock,
 	}
 	// One call installs all groups, so that the OpenAPI models, and the types that

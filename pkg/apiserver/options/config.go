@@ -18,11 +18,16 @@ import (
 	"github.com/leat-dev/leat/pkg/apiserver/admission/referencepermission"
 	"github.com/leat-dev/leat/pkg/registry/kustomize"
 	"github.com/leat-dev/leat/pkg/registry/source"
+	"github.com/leat-dev/leat/pkg/registry/subresource"
 )
 
 // newGroups returns the API groups of this server.
-func newGroups() []apiserver.Group {
-	return []apiserver.Group{&source.Group{}, &kustomize.Group{}}
+func newGroups(artifacts subresource.Artifacts) []apiserver.Group {
+	directory := subresource.NewDirectory()
+	return []apiserver.Group{
+		&source.Group{Artifacts: artifacts, Directory: directory},
+		&kustomize.Group{Directory: directory},
+	}
 }
 
 // types are those of the groups, and of the group leat.dev, which has requests
@@ -42,16 +47,15 @@ func (leatTypes) GroupVersions() []schema.GroupVersion {
 }
 func (leatTypes) AddToScheme(s *runtime.Scheme) error { return leatv1alpha1.AddToScheme(s) }
 func (leatTypes) AddInternalToScheme(s *runtime.Scheme) error {
-	return leatv1alpha1.AddInternalToScheme(s)
+	if err := leatv1alpha1.AddInternalToScheme(s); err != nil {
+		return err
+	}
+	return subresource.AddToScheme(s)
 }
 
 // genericConfig applies the generic options in the order that they depend on
 // each other.
-func (o *Options) genericConfig(ctx context.Context, scheme *apiserver.Scheme, definitions common.GetOpenAPIDefinitions) (*genericapiserver.RecommendedConfig, error) {
-	host, err := o.hostConfig()
-	if err != nil {
-		return nil, err
-	}
+func (o *Options) genericConfig(ctx context.Context, host *rest.Config, scheme *apiserver.Scheme, definitions common.GetOpenAPIDefinitions) (*genericapiserver.RecommendedConfig, error) {
 	client, err := kubernetes.NewForConfig(host)
 	if err != nil {
 		return nil, fmt.Errorf("making a client of the host cluster: %w", err)

@@ -4,8 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
+
+	"go.etcd.io/etcd/client/pkg/v3/transport"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 
 	"github.com/leat-dev/leat/pkg/etcd"
+)
+
+// The same as those of the client that the API server keeps its objects by.
+const (
+	etcdDialTimeout      = 20 * time.Second
+	etcdKeepAlive        = 30 * time.Second
+	etcdKeepAliveTimeout = 10 * time.Second
 )
 
 // closers are what must be closed when the server has ended, last opened first.
@@ -42,4 +54,31 @@ func (o *Options) startEtcd(ctx context.Context, cancel context.CancelCauseFunc,
 	}()
 	o.Recommended.Etcd.StorageConfig.Transport.ServerList = server.Endpoints()
 	return nil
+}
+
+// newEtcdClient returns a client of the etcd that the objects are in, for what
+// is kept beside them.
+func (o *Options) newEtcdClient() (*clientv3.Client, error) {
+	t := o.Recommended.Etcd.StorageConfig.Transport
+	config := clientv3.Config{
+		Endpoints:            t.ServerList,
+		DialTimeout:          etcdDialTimeout,
+		DialKeepAliveTime:    etcdKeepAlive,
+		DialKeepAliveTimeout: etcdKeepAliveTimeout,
+		// The client's own logs repeat what its errors say.
+		Logger: zap.NewNop(),
+	}
+	if t.CertFile != "" || t.TrustedCAFile != "" {
+		info := transport.TLSInfo{CertFile: t.CertFile, KeyFile: t.KeyFile, TrustedCAFile: t.TrustedCAFile}
+		tlsConfig, err := info.ClientConfig()
+		if err != nil {
+			return nil, fmt.Errorf("reading the certificates for etcd: %w", err)
+		}
+		config.TLS = tlsConfig
+	}
+	client, err := clientv3.New(config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to etcd: %w", err)
+	}
+	return client, nil
 }

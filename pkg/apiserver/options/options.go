@@ -18,6 +18,10 @@ const (
 	// etcdPrefix begins the keys of all objects. It can never change: what is
 	// stored under another prefix is not found.
 	etcdPrefix = "/registry/leat.dev"
+
+	// internalRecords is below it, where no API group can be: their names have
+	// dots.
+	internalRecords = "internal"
 )
 
 // Options are the flags of leat-apiserver.

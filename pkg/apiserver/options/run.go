@@ -46,7 +46,11 @@ func (o *Options) Run(ctx context.Context) (err error) {
 	if err := o.startEtcd(ctx, cancel, closers); err != nil {
 		return err
 	}
-	config, err := o.Config(ctx)
+	engines, err := o.openEngines(closers)
+	if err != nil {
+		return err
+	}
+	config, err := o.Config(ctx, engines)
 	if err != nil {
 		return err
 	}
@@ -64,8 +68,8 @@ func (o *Options) Run(ctx context.Context) (err error) {
 }
 
 // Config makes the configuration of a server from the options. etcd must run.
-func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
-	groups := newGroups()
+func (o *Options) Config(ctx context.Context, engines *Engines) (*apiserver.Config, error) {
+	groups := newGroups(engines.Artifacts)
 	scheme, err := apiserver.NewScheme(types(groups)...)
 	if err != nil {
 		return nil, err
@@ -78,7 +82,7 @@ func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	generic, err := o.genericConfig(ctx, scheme, definitions)
+	generic, err := o.genericConfig(ctx, engines.Host, scheme, definitions)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +93,7 @@ func (o *Options) Config(ctx context.Context) (*apiserver.Config, error) {
 			Schema: validator,
 			Groups: groups,
 			Clock:  clock.RealClock{},
+			Start:  o.startHooks(engines),
 		},
 	}, nil
 }

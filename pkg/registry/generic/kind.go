@@ -68,6 +68,13 @@ type Summary struct {
 	// Revision is what the last successful run led to, empty before it.
 	Revision string
 
+	// Attempted is the revision that the last run worked on, whatever came of it.
+	Attempted string
+
+	// Artifact is the digest of the artifact that is current, empty for kinds and
+	// objects that have none.
+	Artifact string
+
 	// HandledAt is the value of the request annotation that the last run answered.
 	HandledAt string
 

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic"
 	"k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -31,8 +32,21 @@ var (
 type REST struct {
 	*registry.Store
 
-	shortNames, categories []string
+	served     schema.GroupVersionKind
+	summary    func(runtime.Object) Summary
+	shortNames []string
+	categories []string
 }
+
+// Served is the kind of the objects.
+func (r *REST) Served() schema.GroupVersionKind { return r.served }
+
+// Resource is the name of the resource.
+func (r *REST) Resource() schema.GroupResource { return r.DefaultQualifiedResource }
+
+// Summarize reads what all kinds have in some form. It is for objects of this
+// kind only.
+func (r *REST) Summarize(obj runtime.Object) Summary { return r.summary(obj) }
 
 // ShortNames are the abbreviations that kubectl accepts.
 func (r *REST) ShortNames() []string { return r.shortNames }
@@ -88,13 +102,17 @@ type Environment struct {
 	// RESTOptions leads to etcd.
 	RESTOptions genericregistry.RESTOptionsGetter
 
-	// Clock tells the time to columns that print one.
-	Clock clock.PassiveClock
+	// Authorizer answers what the user of a request may do beyond the request.
+	Authorizer authorizer.Authorizer
+
+	// Clock tells the time.
+	Clock clock.WithTicker
 }
 
 // NewStorage builds the storage of a kind and of its status.
 func NewStorage[O Object, Spec, Status any](kind *Kind[O, Spec, Status], env Environment) (*REST, *StatusREST, error) {
 	main := newStrategy(kind, env)
+	summary := func(obj runtime.Object) Summary { return kind.Summary(obj.(O)) }
 	store := &registry.Store{
 		NewFunc:                   func() runtime.Object { return kind.New() },
 		NewListFunc:               kind.NewList,
@@ -105,11 +123,7 @@ func NewStorage[O Object, Spec, Status any](kind *Kind[O, Spec, Status], env Env
 		UpdateStrategy:            main,
 		DeleteStrategy:            main,
 		ResetFieldsStrategy:       main,
-		TableConvertor: &table{
-			columns: kind.Columns,
-			summary: func(obj runtime.Object) Summary { return kind.Summary(obj.(O)) },
-			clock:   env.Clock,
-		},
+		TableConvertor:            &table{columns: kind.Columns, summary: summary, clock: env.Clock},
 	}
 	options := &genericregistry.StoreOptions{
 		RESTOptions: env.RESTOptions,
@@ -125,5 +139,12 @@ func NewStorage[O Object, Spec, Status any](kind *Kind[O, Spec, Status], env Env
 	statusStore.UpdateStrategy = statusWriter
 	statusStore.ResetFieldsStrategy = statusWriter
 
-	return &REST{Store: store, shortNames: kind.ShortNames, categories: kind.Categories}, &StatusREST{store: &statusStore}, nil
+	rest := &REST{
+		Store:      store,
+		served:     kind.GroupVersionKind,
+		summary:    summary,
+		shortNames: kind.ShortNames,
+		categories: kind.Categories,
+	}
+	return rest, &StatusREST{store: &statusStore}, nil
 }

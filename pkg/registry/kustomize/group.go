@@ -8,10 +8,14 @@ import (
 	kustomizev1 "github.com/leat-dev/leat/pkg/apis/kustomize/v1"
 	"github.com/leat-dev/leat/pkg/registry/generic"
 	"github.com/leat-dev/leat/pkg/registry/kustomize/kustomization"
+	"github.com/leat-dev/leat/pkg/registry/subresource"
 )
 
 // Group is the API group.
-type Group struct{}
+type Group struct {
+	// Directory is shared with the other groups.
+	Directory *subresource.Directory
+}
 
 // GroupVersions are the versions of the group, the preferred one first.
 func (*Group) GroupVersions() []schema.GroupVersion {
@@ -33,7 +37,7 @@ func (*Group) AddInternalToScheme(scheme *runtime.Scheme) error {
 // NewStorage builds the storage of the group's resources.
 func (g *Group) NewStorage(env generic.Environment) (map[string]map[string]rest.Storage, error) {
 	v1 := map[string]rest.Storage{}
-	if err := kustomization.Install(v1, env); err != nil {
+	if err := kustomization.Install(v1, env, g.Directory); err != nil {
 		return nil, err
 	}
 	return map[string]map[string]rest.Storage{kustomizev1.SchemeGroupVersion.Version: v1}, nil

@@ -8,10 +8,17 @@ import (
 	sourcev1 "github.com/leat-dev/leat/pkg/apis/source/v1"
 	"github.com/leat-dev/leat/pkg/registry/generic"
 	"github.com/leat-dev/leat/pkg/registry/source/gitrepository"
+	"github.com/leat-dev/leat/pkg/registry/subresource"
 )
 
 // Group is the API group.
-type Group struct{}
+type Group struct {
+	// Artifacts is where the artifacts of the sources are.
+	Artifacts subresource.Artifacts
+
+	// Directory is shared with the other groups.
+	Directory *subresource.Directory
+}
 
 // GroupVersions are the versions of the group, the preferred one first.
 func (*Group) GroupVersions() []schema.GroupVersion {
@@ -33,7 +40,7 @@ func (*Group) AddInternalToScheme(scheme *runtime.Scheme) error {
 // NewStorage builds the storage of the group's resources.
 func (g *Group) NewStorage(env generic.Environment) (map[string]map[string]rest.Storage, error) {
 	v1 := map[string]rest.Storage{}
-	if err := gitrepository.Install(v1, env); err != nil {
+	if err := gitrepository.Install(v1, env, g.Artifacts, g.Directory); err != nil {
 		return nil, err
 	}
 	return map[string]map[string]rest.Storage{sourcev1.SchemeGroupVersion.Version: v1}, nil

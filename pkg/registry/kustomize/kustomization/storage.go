@@ -2,10 +2,13 @@ package kustomization
 
 import (
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	kustomizev1 "github.com/leat-dev/leat/pkg/apis/kustomize/v1"
+	sourcev1 "github.com/leat-dev/leat/pkg/apis/source/v1"
 	"github.com/leat-dev/leat/pkg/registry/generic"
+	"github.com/leat-dev/leat/pkg/registry/subresource"
 )
 
 type kind = generic.Kind[*kustomizev1.Kustomization, kustomizev1.KustomizationSpec, kustomizev1.KustomizationStatus]
@@ -30,6 +33,7 @@ func newKind() *kind {
 				Suspended:          o.IsSuspended(),
 				Conditions:         o.Status.Conditions,
 				Revision:           o.Status.LastAppliedRevision,
+				Attempted:          o.Status.LastAttemptedRevision,
 				HandledAt:          o.Status.LastHandledReconcileAt,
 				ObservedGeneration: o.Status.ObservedGeneration,
 			}
@@ -58,11 +62,29 @@ func selectableFields() []generic.SelectableField[*kustomizev1.Kustomization] {
 	}
 }
 
+// sourceOf names the source of a Kustomization. The group is that of the sources
+// of Flux unless the reference says another one.
+func sourceOf(obj runtime.Object) subresource.Reference {
+	o := obj.(*kustomizev1.Kustomization)
+	ref := o.Spec.SourceRef
+	group := sourcev1.GroupName
+	if ref.APIVersion != nil {
+		if gv, err := schema.ParseGroupVersion(*ref.APIVersion); err == nil {
+			group = gv.Group
+		}
+	}
+	return subresource.Reference{
+		Kind:      schema.GroupKind{Group: group, Kind: string(ref.Kind)},
+		Namespace: ref.GetNamespace(o.Namespace),
+		Name:      ref.Name,
+	}
+}
+
 // AddFieldLabels makes the fields known that a Kustomization is selected by.
 func AddFieldLabels(scheme *runtime.Scheme) error { return newKind().AddFieldLabels(scheme) }
 
 // Install adds the resource and its subresources to the storage of the group.
-func Install(storage map[string]rest.Storage, env generic.Environment) error {
+func Install(storage map[string]rest.Storage, env generic.Environment, directory *subresource.Directory) error {
 	kind := newKind()
 	main, status, err := generic.NewStorage(kind, env)
 	if err != nil {
@@ -70,5 +92,7 @@ func Install(storage map[string]rest.Storage, env generic.Environment) error {
 	}
 	storage[kind.Plural] = main
 	storage[kind.Plural+"/status"] = status
+	storage[kind.Plural+"/reconcile"] = subresource.NewReconcile(main, sourceOf, directory, env)
+	directory.Add(main)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	sourcev1 "github.com/leat-dev/leat/pkg/apis/source/v1"
 	"github.com/leat-dev/leat/pkg/registry/generic"
+	"github.com/leat-dev/leat/pkg/registry/subresource"
 )
 
 type kind = generic.Kind[*sourcev1.GitRepository, sourcev1.GitRepositorySpec, sourcev1.GitRepositoryStatus]
@@ -39,6 +40,8 @@ func summarize(o *sourcev1.GitRepository) generic.Summary {
 	}
 	if o.Status.Artifact != nil {
 		summary.Revision = o.Status.Artifact.Revision
+		summary.Attempted = o.Status.Artifact.Revision
+		summary.Artifact = o.Status.Artifact.Digest
 	}
 	return summary
 }
@@ -47,7 +50,7 @@ func summarize(o *sourcev1.GitRepository) generic.Summary {
 func AddFieldLabels(scheme *runtime.Scheme) error { return newKind().AddFieldLabels(scheme) }
 
 // Install adds the resource and its subresources to the storage of the group.
-func Install(storage map[string]rest.Storage, env generic.Environment) error {
+func Install(storage map[string]rest.Storage, env generic.Environment, artifacts subresource.Artifacts, directory *subresource.Directory) error {
 	kind := newKind()
 	main, status, err := generic.NewStorage(kind, env)
 	if err != nil {
@@ -55,5 +58,8 @@ func Install(storage map[string]rest.Storage, env generic.Environment) error {
 	}
 	storage[kind.Plural] = main
 	storage[kind.Plural+"/status"] = status
+	storage[kind.Plural+"/artifact"] = subresource.NewArtifact(main, artifacts)
+	storage[kind.Plural+"/reconcile"] = subresource.NewReconcile(main, nil, directory, env)
+	directory.Add(main)
 	return nil
 }

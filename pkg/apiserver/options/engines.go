@@ -1,0 +1,53 @@
+package options
+
+import (
+	"fmt"
+	"path"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/leat-dev/leat/pkg/apiserver"
+	"github.com/leat-dev/leat/pkg/artifact"
+	"github.com/leat-dev/leat/pkg/record"
+)
+
+// Engines are what the subresources and the reconcilers share: neither imports
+// the other, and both are given the same stores.
+type Engines struct {
+	// Artifacts are the trees of the sources and what is served of them.
+	Artifacts *artifact.Store
+
+	// Records are what Leat notes down for itself, beside the objects in etcd.
+	Records *record.Store
+
+	// Host leads to the cluster that this server belongs to, in its own name.
+	Host *rest.Config
+}
+
+// openEngines opens the stores. etcd must run.
+func (o *Options) openEngines(closers *closers) (*Engines, error) {
+	host, err := o.hostConfig()
+	if err != nil {
+		return nil, err
+	}
+	client, err := o.newEtcdClient()
+	if err != nil {
+		return nil, err
+	}
+	closers.add(client.Close)
+	artifacts, err := artifact.Open(o.artifactDir(), artifact.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("opening the artifact store: %w", err)
+	}
+	closers.add(artifacts.Close)
+	return &Engines{
+		Artifacts: artifacts,
+		Records:   record.New(client, path.Join(o.Recommended.Etcd.StorageConfig.Prefix, internalRecords)),
+		Host:      host,
+	}, nil
+}
+
+// startHooks are what runs on the engines once the server serves.
+func (o *Options) startHooks(*Engines) []apiserver.Hook {
+	return nil
+}
