@@ -3,6 +3,8 @@ package apply
 import (
 	"time"
 
+	"k8s.io/utils/clock"
+
 	"github.com/leat-dev/leat/pkg/target"
 )
 
@@ -32,6 +34,9 @@ func NewEngine(t *target.Target, s InventoryStore, o EngineOptions) *Engine {
 	}
 	if o.MaxObjectBytes <= 0 {
 		o.MaxObjectBytes = 3 << 20
+	}
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
 	}
 	return &Engine{target: t, store: s, opts: o, claims: newClaims()}
 }

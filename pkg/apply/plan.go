@@ -1,6 +1,12 @@
 package apply
 
 import (
+	"context"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/leat-dev/leat/pkg/object"
 	"github.com/leat-dev/leat/pkg/target"
 )
@@ -21,42 +27,156 @@ type Plan struct {
 	prune []Entry
 }
 
-// Pending says whether the plan would write anything.
+// Pending says whether the plan would touch the cluster.
 func (p *Plan) Pending() bool {
-	for i := range p.Changes {
-		switch p.Changes[i].Action {
-		case ActionUnchanged, ActionSkipped:
-		default:
-			return true
-		}
-	}
-	return false
+	return len(p.prune) > 0 || slices.ContainsFunc(p.items, (*item).pending)
 }
 
-// item is one object of the set on its way.
-type item struct {
-	obj      object.Object
-	key      object.Key
-	ref      target.Ref
-	stage    stage
-	body     []byte
-	desired  string
-	switches target.Switches
-	// recorded is the inventory's entry, nil if there is none.
-	recorded *Entry
+// Plan compares the set with what was recorded at the last apply and with what
+// the target's cache knows of the live objects. It writes nothing.
+func (e *Engine) Plan(ctx context.Context, r Request) (*Plan, error) {
+	old, err := e.store.Load(ctx, r.Owner.UID)
+	if err != nil {
+		return nil, fmt.Errorf("loading the inventory: %w", err)
+	}
+	if len(r.Objects) == 0 && len(old.Entries) > 0 {
+		return nil, fmt.Errorf("planning: %w (%d): check the path, or delete the %s if all is to go",
+			ErrEmptyBuild, len(old.Entries), r.Owner.Name)
+	}
+	items, err := e.prepare(ctx, &r)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{req: r, old: old, items: items}
+	keys := make([]object.Key, len(items))
+	for i, it := range items {
+		keys[i] = it.key
+	}
+	e.claims.set(r.Owner.UID, keys)
+	e.retain(ctx, p)
+	p.match()
+	err = e.eachItem(ctx, "planning", false, items, func(it *item) (err error) {
+		if !it.unserved {
+			it.live, it.found, err = e.target.Lookup(ctx, r.Identity, it.ref)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, it := range items {
+		it.decide(&r)
+	}
+	p.deferChecks()
+	p.list()
+	return p, nil
+}
 
-	// live and found are what the target knew when the plan was made.
-	live  target.Live
-	found bool
-	// serve says that the kind is not served yet: its CRD is in the set.
-	unserved bool
+// match finds the recorded entry of each item, and what has left the set.
+func (p *Plan) match() {
+	recorded := make(map[object.Key]*Entry, len(p.old.Entries))
+	for i := range p.old.Entries {
+		recorded[p.old.Entries[i].Key] = &p.old.Entries[i]
+	}
+	for _, it := range p.items {
+		it.entry = Entry{Key: it.key, Version: it.ref.Version}
+		if en := recorded[it.key]; en != nil {
+			it.recorded, it.entry = en, *en
+			it.entry.Version = it.ref.Version
+			delete(recorded, it.key)
+		}
+	}
+	if !p.req.Prune {
+		return
+	}
+	for _, en := range recorded {
+		p.prune = append(p.prune, *en)
+	}
+	sortForDeletion(p.prune)
+}
 
-	action   Action
-	reason   string
-	recreate bool
-	takeover bool
-	// checked says that the server has validated this very body.
-	checked bool
-	// written is the entry after the run.
-	written Entry
+// decide says what is to be done with the item, as far as is known without
+// asking the server.
+//
+//	object or live switch          live object             action
+//	reconcile=disabled, ssa=Ignore any                     skipped
+//	ssa=IfNotPresent               there                   skipped
+//	any                            none known              created
+//	any                            as recorded, as wanted  unchanged
+//	any                            anything else           configured
+func (it *item) decide(r *Request) {
+	switch {
+	case it.switches.ReconcileDisabled, it.found && it.live.Switches.ReconcileDisabled:
+		it.skip("reconciliation is disabled")
+	case it.switches.SSA == target.SSAIgnore, it.found && it.live.Switches.SSA == target.SSAIgnore:
+		it.skip("ssa: Ignore")
+	case !it.found:
+		it.action = ActionCreated
+	case it.switches.SSA == target.SSAIfNotPresent:
+		it.skip("ssa: IfNotPresent, and it is present")
+	case it.repair() && it.same(&r.Owner):
+		it.action = ActionUnchanged
+		it.entry.UID = it.live.UID
+	default:
+		it.action = ActionConfigured
+	}
+}
+
+// same says that the live object is as the last apply left it.
+func (it *item) same(o *Owner) bool {
+	l := &it.live
+	return it.recorded.Live == l.Projection.String() && it.recorded.Live != "" &&
+		owns(o, l) && !l.Deleting && !it.wantsTakeover(l)
+}
+
+// wantsTakeover says that kubectl owns fields of the live object which the
+// item wants to be ours.
+func (it *item) wantsTakeover(l *target.Live) bool {
+	return l.Takeover && it.switches.SSA == target.SSAOverride
+}
+
+// owns says that the live object's labels name o.
+func owns(o *Owner, l *target.Live) bool {
+	return l.Owner.Name == o.Name && l.Owner.Namespace == o.Namespace
+}
+
+// retain has the kinds of the set and of the old inventory watched.
+func (e *Engine) retain(ctx context.Context, p *Plan) {
+	seen := map[schema.GroupVersionKind]bool{}
+	var resources []target.Resource
+	add := func(r target.Resource) {
+		if gvk := r.GroupVersionKind(); !seen[gvk] {
+			seen[gvk] = true
+			resources = append(resources, r)
+		}
+	}
+	for _, it := range p.items {
+		if !it.unserved {
+			add(it.ref.Resource)
+		}
+	}
+	for i := range p.old.Entries {
+		en := &p.old.Entries[i]
+		if seen[en.GroupKind().WithVersion(en.Version)] {
+			continue
+		}
+		if r, err := e.resource(ctx, en); err == nil {
+			add(r)
+		}
+	}
+	e.target.Retain(p.req.Owner.UID, resources)
+}
+
+// list fills Changes.
+func (p *Plan) list() {
+	for _, it := range p.items {
+		p.Changes = append(p.Changes, it.change())
+	}
+	for i := range p.prune {
+		p.Changes = append(p.Changes, Change{Key: p.prune[i].Key, Version: p.prune[i].Version, Action: ActionDeleted})
+	}
+}
+
+func (it *item) change() Change {
+	return Change{Key: it.key, Version: it.ref.Version, Action: it.action, File: it.obj.File, Reason: it.reason}
 }

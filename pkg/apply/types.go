@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 
 	"github.com/leat-dev/leat/pkg/object"
 	"github.com/leat-dev/leat/pkg/target"
@@ -69,6 +70,8 @@ type EngineOptions struct {
 	// MaxObjectBytes bounds one object's JSON. Default 3 MiB, what kube-apiserver
 	// takes.
 	MaxObjectBytes int
+	// Clock is for tests.
+	Clock clock.Clock
 }
 
 // Request asks for a set of objects to be brought to the target.

@@ -36,7 +36,8 @@ type Live struct {
 const (
 	kubectlPrefix    = "kubectl"
 	beforeFirstApply = "before-first-apply"
-	lastApplied      = "kubectl.kubernetes.io/last-applied-configuration"
+	// LastApplied is the annotation that kubectl's client-side apply leaves.
+	LastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 )
 
 // identified is a Live with the name it has in its kind.
@@ -73,7 +74,7 @@ func (t *Target) reduce(gvk schema.GroupVersionKind, tp *tape, n int32) (identif
 		return [2]string{tp.text(tp.get(annotations, name)), tp.text(tp.get(labels, name))}
 	})
 	t.managedFields(gvk.GroupVersion().String(), tp, n, &o.Live)
-	if tp.get(annotations, lastApplied) >= 0 {
+	if tp.get(annotations, LastApplied) >= 0 {
 		o.Takeover = true
 	}
 	o.Health = healthOf(gvk, tp, n)
@@ -89,9 +90,7 @@ func (t *Target) managedFields(version string, tp *tape, n int32, l *Live) {
 		}
 		manager := tp.get(entry, "manager")
 		if !tp.is(manager, t.opts.FieldManager) {
-			if name := tp.text(manager); takenOver(name) {
-				l.Takeover = true
-			}
+			l.Takeover = l.Takeover || TakenOver(tp.text(manager), "")
 			return true
 		}
 		l.Managed = true
@@ -108,7 +107,9 @@ func (t *Target) managedFields(version string, tp *tape, n int32, l *Live) {
 	})
 }
 
-// takenOver says whether the fields of manager are taken over.
-func takenOver(manager string) bool {
-	return manager == beforeFirstApply || strings.HasPrefix(manager, kubectlPrefix)
+// TakenOver says whether the fields of a manager are made ours: those of
+// kubectl, whatever it was used for. What is written through a subresource is
+// left alone.
+func TakenOver(manager, subresource string) bool {
+	return subresource == "" && (manager == beforeFirstApply || strings.HasPrefix(manager, kubectlPrefix))
 }

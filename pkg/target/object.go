@@ -3,10 +3,13 @@ package target
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -16,6 +19,19 @@ import (
 type Ref struct {
 	Resource
 	Namespace, Name string
+}
+
+// Check refuses names that would lead a request elsewhere.
+func (r Ref) Check() error {
+	if r.Name == "" {
+		return errors.New("the object has no name")
+	}
+	for _, s := range []string{r.Namespace, r.Name} {
+		if msgs := path.IsValidPathSegmentName(s); len(msgs) > 0 || strings.ContainsAny(s, ",=\\") {
+			return fmt.Errorf("%q cannot be a name of an object", s)
+		}
+	}
+	return nil
 }
 
 func (r Ref) namespacedName() types.NamespacedName {

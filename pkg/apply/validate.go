@@ -1,0 +1,160 @@
+package apply
+
+import (
+	"context"
+	"errors"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/leat-dev/leat/pkg/target"
+)
+
+// validate has the server check everything that is to change and can be
+// checked at once, before anything is written. Definitions go first: their
+// answers tell which of them exist already, so that what belongs to those need
+// not wait.
+func (r *run) validate(ctx context.Context) error {
+	if r.lone() {
+		return nil
+	}
+	var defs []*item
+	for _, it := range r.p.items {
+		if it.stage == stageDefinitions && it.unchecked() {
+			defs = append(defs, it)
+		}
+	}
+	err := r.dryRun(ctx, defs)
+	if len(defs) > 0 {
+		r.p.deferChecks()
+	}
+	return join(err, r.dryRun(ctx, r.waiting(noStage)), r.checkSchemas())
+}
+
+// unchecked says that the server has still to validate the item.
+func (it *item) unchecked() bool { return it.pending() && !it.checked && !it.repair() }
+
+// waiting returns the items that can be validated once the stage after has
+// been applied.
+func (r *run) waiting(after stage) []*item {
+	var items []*item
+	for _, it := range r.p.items {
+		if it.after == after && it.unchecked() {
+			items = append(items, it)
+		}
+	}
+	return items
+}
+
+// lone says that a single object is to change and is known to exist. Its
+// apply is its own validation: it changes all or nothing, and nothing is
+// written before it. What is merely put back has been validated before.
+func (r *run) lone() bool {
+	n := 0
+	for _, it := range r.p.items {
+		if it.unchecked() {
+			if n++; n > 1 || !it.found {
+				return false
+			}
+		}
+	}
+	return n == 1
+}
+
+// dryRun has the server validate items as they would be written.
+func (r *run) dryRun(ctx context.Context, items []*item) error {
+	return r.e.eachItem(ctx, "validating", r.written, items, func(it *item) error {
+		w, err := r.send(ctx, it, true)
+		if err != nil {
+			return r.refused(it, err)
+		}
+		it.checked = true
+		if it.pending() {
+			r.learn(it, w)
+		}
+		return nil
+	})
+}
+
+// learn takes from a dry-run what the plan could not know.
+func (r *run) learn(it *item, w target.Written) {
+	it.action = ActionConfigured
+	if w.Created {
+		it.action = ActionCreated
+		return
+	}
+	switch l := &w.Live; {
+	case l.Switches.ReconcileDisabled:
+		it.skip("reconciliation is disabled")
+	case l.Switches.SSA == target.SSAIgnore:
+		it.skip("ssa: Ignore")
+	case it.wantsTakeover(l):
+		it.takeover = true
+	case it.found && !it.live.Deleting && l.UID == it.live.UID && l.Projection == it.live.Projection && owns(&r.p.req.Owner, &it.live):
+		// The live object is what an apply would make it.
+		it.action = ActionUnchanged
+		it.settle(*l)
+	}
+}
+
+// refused decides what a refusal means: an error, unless the object may be
+// created anew.
+func (r *run) refused(it *item, err error) error {
+	if !isImmutable(err) {
+		return err
+	}
+	if !r.p.req.Force && !it.switches.Force {
+		return &immutableError{err: err, group: r.p.req.Owner.Group}
+	}
+	it.recreate, it.checked = true, true
+	it.reason = "re-created, since the change is immutable"
+	return nil
+}
+
+// send applies the item, or creates it if it wants no more, for real or as a
+// dry-run.
+func (r *run) send(ctx context.Context, it *item, dryRun bool) (target.Written, error) {
+	id := r.p.req.Identity
+	if it.switches.SSA == target.SSAIfNotPresent {
+		w, err := r.e.target.Create(ctx, id, it.ref, it.body, dryRun)
+		if apierrors.IsAlreadyExists(err) {
+			it.skip("ssa: IfNotPresent, and it is present")
+			err = nil
+		}
+		return w, err
+	}
+	w, err := r.patiently(ctx, it, func() (target.Written, error) {
+		return r.e.target.Apply(ctx, id, it.ref, it.body, dryRun)
+	})
+	if unserved(err) {
+		r.e.target.Forget(it.ref.GroupVersionKind())
+	}
+	return w, err
+}
+
+// unserved says that there is no such kind, rather than no such object.
+func unserved(err error) bool {
+	var st *apierrors.StatusError
+	return apierrors.IsNotFound(err) && errors.As(err, &st) &&
+		(st.ErrStatus.Details == nil || st.ErrStatus.Details.Name == "")
+}
+
+// join makes one error of several steps' errors.
+func join(errs ...error) error {
+	var all *Error
+	for _, err := range errs {
+		var e *Error
+		switch {
+		case err == nil:
+		case !errors.As(err, &e):
+			return err
+		case all == nil:
+			all = e
+		default:
+			all.Objects = append(all.Objects, e.Objects...)
+		}
+	}
+	if all == nil {
+		return nil
+	}
+	return all
+}
