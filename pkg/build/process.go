@@ -114,8 +114,9 @@ func (w *process) build(r *recorder, m *protocol.Build) (done *protocol.Done, er
 	done, err, reusable = w.serve(r, m)
 	// If the deadline passed just now, the worker is about to die.
 	reusable = deadline.Stop() && reusable
-	if err != nil && r.err != nil && !err.ofProcess() {
-		err = r.err
+	// What was refused decides, whatever the worker made of the refusal.
+	if r.err != nil && (err == nil || !err.ofProcess()) {
+		done, err = nil, r.err
 	}
 	return done, err, reusable
 }
