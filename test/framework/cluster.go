@@ -160,16 +160,32 @@ func (c *Cluster) connect() (err error) {
 
 func (c *Cluster) cacheDir() string { return filepath.Join(c.Dir, "run", "kubectl") }
 
+// PID is the process of the control plane, for those who measure it.
+func (c *Cluster) PID(ctx context.Context) (int, error) {
+	s, err := c.status(ctx)
+	return s.PID, err
+}
+
 func (c *Cluster) hasNodes(ctx context.Context, nodes int) (bool, error) {
+	s, err := c.status(ctx)
+	return s.Config.Nodes >= nodes, err
+}
+
+// status is the part of `devcluster status` that is needed here.
+type status struct {
+	PID    int
+	Config struct{ Nodes int }
+}
+
+func (c *Cluster) status(ctx context.Context) (s status, err error) {
 	out, err := c.command(ctx, "status", "--output=json")
 	if err != nil {
-		return false, err
+		return s, err
 	}
-	var status struct{ Config struct{ Nodes int } }
-	if err := json.Unmarshal(out, &status); err != nil {
-		return false, fmt.Errorf("reading the cluster's status: %w", err)
+	if err := json.Unmarshal(out, &s); err != nil {
+		return s, fmt.Errorf("reading the cluster's status: %w", err)
 	}
-	return status.Config.Nodes >= nodes, nil
+	return s, nil
 }
 
 func (c *Cluster) command(ctx context.Context, args ...string) ([]byte, error) {

@@ -1,0 +1,203 @@
+package leatserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/leat-dev/leat/test/framework"
+)
+
+const (
+	startTimeout = time.Minute
+	stopTimeout  = 45 * time.Second
+	pollInterval = 20 * time.Millisecond
+	// logTail is how much of the server's log goes into an error, in bytes.
+	logTail = 4096
+)
+
+// groupVersions are what the server registers for.
+var groupVersions = []string{"v1.source.toolkit.fluxcd.io", "v1.kustomize.toolkit.fluxcd.io"}
+
+// Server is a leat-apiserver whose data stay in a directory over its lives.
+type Server struct {
+	dir  string
+	port int
+	args []string
+
+	mu   sync.Mutex
+	cmd  *exec.Cmd
+	done chan struct{} // closed when the process has ended
+}
+
+// New prepares a server that keeps its data and its log in dir and works on the
+// cluster of a kubeconfig. It has the server's default flags, followed by args.
+func New(dir, kubeconfig string, args ...string) (*Server, error) {
+	root, err := framework.Root()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	command := []string{
+		filepath.Join(root, "bin", "leat-apiserver"),
+		"--kubeconfig", kubeconfig,
+		"--data-dir", filepath.Join(dir, "data"),
+		"--build-worker", filepath.Join(root, "bin", "leat-build"),
+		"--bind-address", "127.0.0.1",
+		"--secure-port", strconv.Itoa(port),
+		"--service-external-name", "localhost",
+	}
+	return &Server{dir: dir, port: port, args: append(command, args...)}, nil
+}
+
+// Start starts the process and waits until it is ready.
+func (s *Server) Start(ctx context.Context) error {
+	if err := s.spawn(); err != nil {
+		return fmt.Errorf("starting leat-apiserver: %w", err)
+	}
+	if err := s.waitReady(ctx); err != nil {
+		s.Kill()
+		return fmt.Errorf("%w\n%s", err, s.log())
+	}
+	return nil
+}
+
+func (s *Server) spawn() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(s.args[0], s.args[1:]...)
+	cmd.Stdout, cmd.Stderr = log, log
+	// A test that is killed must not leave a server behind.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	s.cmd, s.done = cmd, done
+	go func() {
+		defer close(done)
+		_ = cmd.Wait() // how it ended is told by its log
+	}()
+	return nil
+}
+
+// waitReady asks /readyz until it answers 200: a process that cannot call back
+// has to be asked.
+func (s *Server) waitReady(ctx context.Context) error {
+	client := &http.Client{
+		Timeout: 2 * time.Second,
+		// The certificate is self-made and new; nothing secret is sent.
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
+	}
+	defer client.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		if resp, err := client.Get(fmt.Sprintf("https://127.0.0.1:%d/readyz", s.port)); err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-s.done:
+			return errors.New("leat-apiserver ended while it was waited for")
+		case <-ctx.Done():
+			return fmt.Errorf("leat-apiserver was not ready in %s", startTimeout)
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// Kill ends the process as a power cut would, and returns when it is gone.
+func (s *Server) Kill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd != nil {
+		_ = s.cmd.Process.Kill()
+		<-s.done
+	}
+}
+
+// Stop ends the process in order, or kills it if it does not end in time.
+func (s *Server) Stop() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd == nil {
+		return nil
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.done:
+		return nil
+	case <-time.After(stopTimeout):
+		_ = s.cmd.Process.Kill()
+		<-s.done
+		return fmt.Errorf("leat-apiserver did not stop in %s\n%s", stopTimeout, s.log())
+	}
+}
+
+// PID is the process's ID.
+func (s *Server) PID() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cmd.Process.Pid
+}
+
+// Port is the port that it serves on, at 127.0.0.1.
+func (s *Server) Port() int { return s.port }
+
+func (s *Server) logFile() string { return filepath.Join(s.dir, "leat-apiserver.log") }
+
+// log is the end of the server's log.
+func (s *Server) log() []byte {
+	text, err := os.ReadFile(s.logFile())
+	if err != nil {
+		return nil
+	}
+	return text[max(0, len(text)-logTail):]
+}
+
+// WaitRegistered waits until kube-apiserver passes requests on to the server.
+func WaitRegistered(ctx context.Context, cluster *framework.Cluster) error {
+	for _, version := range groupVersions {
+		for _, condition := range []string{"create", "condition=Available"} {
+			if _, _, err := cluster.Kubectl(ctx, "wait", "--for="+condition, "--timeout="+startTimeout.String(), "apiservice/"+version); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// freePort returns a loopback port that nobody listens on now. It is not kept
+// free; that nobody takes it until the server does is likely enough for a test.
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
