@@ -3,8 +3,8 @@ package certs
 import (
 	"crypto/ecdsa"
 	"crypto/x509"
-	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -77,6 +77,9 @@ func decodeState(data map[string][]byte) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", bundleKey, err)
 	}
+	if i := slices.IndexFunc(bundle, func(cert *x509.Certificate) bool { return !cert.IsCA }); i >= 0 {
+		return nil, fmt.Errorf("%s: certificate %d is not an authority", bundleKey, i)
+	}
 	s := &state{retired: bundle}
 	if s.signer, err = s.take(data, signerKey); err != nil {
 		return nil, err
@@ -113,9 +116,6 @@ func (s *state) take(data map[string][]byte, name string) (pair, error) {
 	for i, cert := range s.retired {
 		if belongs(cert, key) {
 			s.retired = append(s.retired[:i:i], s.retired[i+1:]...)
-			if !cert.IsCA {
-				return pair{}, errors.New(bundleKey + ": the certificate of " + name + " is not an authority")
-			}
 			return pair{cert: cert, key: key}, nil
 		}
 	}
