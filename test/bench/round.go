@@ -46,7 +46,7 @@ func round(ctx context.Context, n int) (results []result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	w := &world{n: n}
 	// Durable: both etcds wait for the disk, Leat's as always, the control
 	// plane's so that the limit is an honest one.

@@ -44,7 +44,7 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	if os.Getenv(framework.KeepEnv) == "" {
-		defer os.RemoveAll(dir)
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
 	// Leat registers itself for the whole cluster, so it has one for itself.
 	if cluster, err = framework.Start(ctx, framework.Options{Private: true}); err != nil {

@@ -15,7 +15,7 @@ import (
 const (
 	// SharedClusterEnv names the directory of a running cluster to use.
 	SharedClusterEnv = "LEAT_TEST_CLUSTER"
-	// KeepEnv, when set, keeps the directories of clusters that were started
+	// KeepEnv keeps, when set, the directories of clusters that were started
 	// here, with their logs.
 	KeepEnv = "LEAT_TEST_KEEP"
 
