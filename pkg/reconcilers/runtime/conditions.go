@@ -33,6 +33,14 @@ func NewConditions(stored []metav1.Condition, generation int64, now time.Time) *
 	}
 }
 
+// ResumeConditions goes on from the conditions that the run has come to, where
+// those in stored are what transition times count from.
+func ResumeConditions(stored, current []metav1.Condition, generation int64, now time.Time) *Conditions {
+	c := NewConditions(stored, generation, now)
+	c.list = slices.Clone(current)
+	return c
+}
+
 // Set sets one condition. A message over the limit is cut.
 func (c *Conditions) Set(kind string, status metav1.ConditionStatus, reason, message string) {
 	next := metav1.Condition{
@@ -108,6 +116,12 @@ func (c *Conditions) Stalled(reason, message string) {
 func IsTrue(conditions []metav1.Condition, kind string) bool {
 	c := find(conditions, kind)
 	return c != nil && c.Status == metav1.ConditionTrue
+}
+
+// IsTrueAt reports whether a condition is there and True for a generation.
+func IsTrueAt(conditions []metav1.Condition, kind string, generation int64) bool {
+	c := find(conditions, kind)
+	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == generation
 }
 
 // Message returns the message of a condition, or nothing.

@@ -26,6 +26,15 @@ type Reconciler interface {
 	Quarantine(ctx context.Context, key Key, cause error) error
 }
 
+// QuarantinedReason is the reason of the condition Stalled of an object whose
+// run panicked.
+const QuarantinedReason = "Quarantined"
+
+// QuarantineMessage is what the status of such an object says.
+func QuarantineMessage(cause error) string {
+	return fmt.Sprintf("%v; the object does not run again before its spec changes, please report this with the log of the server", cause)
+}
+
 // Result says when an object runs again without being triggered.
 type Result struct {
 	// Next is the time to the next run, spread by jitter; zero for none.

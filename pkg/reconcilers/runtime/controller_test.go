@@ -204,7 +204,7 @@ func TestRunIsSuperseded(t *testing.T) {
 			ended <- false
 			return Result{}, nil
 		}
-		ctx, cancel := run.Interruptible(ctx)
+		ctx, cancel := run.Interruptible(ctx, Superseding)
 		defer cancel()
 		started <- struct{}{}
 		<-ctx.Done()

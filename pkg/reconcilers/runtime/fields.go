@@ -117,3 +117,9 @@ func isUnset(value any) bool {
 	}
 	return false
 }
+
+// UnsupportedFieldsError says what to do about fields that nobody acts on.
+func UnsupportedFieldsError(paths []string) error {
+	return fmt.Errorf("not acted on yet: %s; nothing is done until these fields, or these values of them, are removed",
+		strings.Join(paths, ", "))
+}

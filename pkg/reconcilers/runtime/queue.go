@@ -3,6 +3,7 @@ package runtime
 import (
 	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -71,13 +72,41 @@ type Claim struct {
 	// Waited is how long the key was in the queue.
 	Waited time.Duration
 
-	superseded chan struct{}
-	once       sync.Once
+	mu       sync.Mutex
+	arrived  Trigger
+	watchers []watcher
 }
 
-// Superseded is closed when something arrived that makes waiting within this
-// run pointless: another spec, revision or configuration, or a request.
-func (c *Claim) Superseded() <-chan struct{} { return c.superseded }
+// watcher is called when one of its triggers arrives.
+type watcher struct {
+	triggers Trigger
+	call     func()
+}
+
+// OnArrival calls f once one of the triggers in t has arrived for the key since
+// the claim began, at once if that is so already. f must not block.
+func (c *Claim) OnArrival(t Trigger, f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.arrived.Has(t) {
+		f()
+		return
+	}
+	c.watchers = append(c.watchers, watcher{t, f})
+}
+
+func (c *Claim) arrive(t Trigger) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.arrived |= t
+	c.watchers = slices.DeleteFunc(c.watchers, func(w watcher) bool {
+		if t.Has(w.triggers) {
+			w.call()
+			return true
+		}
+		return false
+	})
+}
 
 // NewQueue returns an empty queue. Timers fire only while Run runs.
 func NewQueue(o QueueOptions) *Queue {
@@ -104,9 +133,7 @@ func (q *Queue) Add(key Key, t Trigger) {
 	it := q.item(key)
 	it.pending |= t
 	if it.claim != nil {
-		if t.Has(superseding) {
-			it.claim.once.Do(func() { close(it.claim.superseded) })
-		}
+		it.claim.arrive(t)
 		return
 	}
 	q.enqueue(it)
@@ -264,10 +291,7 @@ func (q *Queue) next() (c *Claim, closed bool) {
 		return nil, false
 	}
 	it := q.items[key]
-	c = &Claim{
-		Key: key, Triggers: it.pending, Waited: q.o.Clock.Since(it.since),
-		superseded: make(chan struct{}),
-	}
+	c = &Claim{Key: key, Triggers: it.pending, Waited: q.o.Clock.Since(it.since)}
 	it.claim, it.queued, it.pending = c, false, 0
 	q.unschedule(it)
 	q.count(-1)

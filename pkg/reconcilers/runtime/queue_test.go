@@ -77,28 +77,27 @@ func TestQueueRunsAKeyOnceAtATime(t *testing.T) {
 	first := get(t, q)
 	q.Add(key("a/1"), Interval)
 	wantNone(t, q)
-	select {
-	case <-first.Superseded():
+	superseded, respecified := 0, 0
+	first.OnArrival(Superseding, func() { superseded++ })
+	first.OnArrival(Spec, func() { respecified++ })
+	if superseded != 0 {
 		t.Error("an interval superseded the run")
-	default:
 	}
 	q.Add(key("a/1"), Source)
-	q.Add(key("a/1"), Requested) // twice: closing a channel twice would panic
-	select {
-	case <-first.Superseded():
-	default:
-		t.Error("a new revision did not supersede the run")
+	q.Add(key("a/1"), Requested)
+	if superseded != 1 || respecified != 0 {
+		t.Errorf("a revision and a request: superseded %d times, respecified %d times; want 1, 0", superseded, respecified)
+	}
+	first.OnArrival(Source, func() { superseded++ })
+	if superseded != 2 {
+		t.Error("what has arrived already was not told")
 	}
 	q.Done(first, time.Hour, Interval)
 	second := get(t, q)
 	if want := Interval | Source | Requested; second.Triggers != want {
 		t.Errorf("second run has triggers %s, want %s", second.Triggers, want)
 	}
-	select {
-	case <-second.Superseded():
-		t.Error("the second run starts superseded")
-	default:
-	}
+	second.OnArrival(Superseding, func() { t.Error("the second run starts superseded") })
 	q.Done(second, 0, 0)
 }
 

@@ -33,22 +33,11 @@ func (r *Run) Yield() {
 }
 
 // Interruptible returns a context for a part of the run that is pointless once
-// the run is superseded; its cause is ErrSuperseded then.
-func (r *Run) Interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+// one of the triggers in t arrives; its cause is ErrSuperseded then.
+func (r *Run) Interruptible(ctx context.Context, t Trigger) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := make(chan struct{})
-	go func() {
-		select {
-		case <-r.Superseded():
-			cancel(ErrSuperseded)
-		case <-stop:
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() {
-		close(stop)
-		cancel(context.Canceled)
-	}
+	r.OnArrival(t, func() { cancel(ErrSuperseded) })
+	return ctx, func() { cancel(context.Canceled) }
 }
 
 // IsSuperseded reports whether ctx, or the run it belongs to, ended because of

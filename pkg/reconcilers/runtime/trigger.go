@@ -33,10 +33,10 @@ const (
 	Config
 )
 
-// superseding are the triggers that make a run that only waits pointless: what
+// Superseding are the triggers that make a run that only waits pointless: what
 // it waits for is no longer what is wanted. An interval or a dependency that
 // blinks is no reason to give up a health check.
-const superseding = Spec | Requested | Source | Config
+const Superseding = Spec | Requested | Source | Config
 
 // Has reports whether the set holds any of the triggers in o.
 func (t Trigger) Has(o Trigger) bool { return t&o != 0 }

@@ -1,0 +1,105 @@
+package kustomization
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	kustomizev1 "github.com/leat-dev/leat/pkg/apis/kustomize/v1"
+	"github.com/leat-dev/leat/pkg/apis/meta"
+	"github.com/leat-dev/leat/pkg/apply"
+	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
+)
+
+// finalize carries out the deletion policy and lets the object go.
+func (r *Reconciler) finalize(ctx context.Context, run *runtime.Run, obj *kustomizev1.Kustomization) (runtime.Result, error) {
+	if !slices.Contains(obj.Finalizers, meta.Finalizer) {
+		r.memory.forget(run.Key)
+		return runtime.Result{}, nil
+	}
+	request := apply.DeleteRequest{
+		Owner: owner(obj), Identity: r.identity(obj),
+		Policy: apply.DeletionPolicy(obj.GetDeletionPolicy()), Prune: isTrue(obj.Spec.Prune), Timeout: obj.GetTimeout(),
+	}
+	orphan, err := r.mustOrphan(ctx, obj)
+	if err != nil {
+		return runtime.Result{}, err
+	}
+	if orphan != "" || obj.IsSuspended() {
+		request.Policy = apply.DeletionOrphan
+	}
+	if request.Policy == apply.DeletionWaitForTermination {
+		run.Yield() // it may take minutes
+	}
+	deleting, cancel := run.Interruptible(ctx, runtime.Superseding)
+	result, err := r.Engine.Delete(deleting, request)
+	cancel()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return runtime.Result{}, err
+	case err != nil && runtime.IsSuperseded(deleting):
+		return runtime.Result{}, nil // by another policy, which the next run follows
+	}
+	if result != nil {
+		if changed := result.Changed(); len(changed) > 0 {
+			r.Events.Normal(obj, meta.ReconciliationSucceededReason, listChanges(changed), nil)
+		}
+	}
+	if err != nil {
+		return runtime.Result{BackoffLimit: obj.GetRetryInterval()}, r.deletionFailed(ctx, obj, err)
+	}
+	if orphan != "" {
+		r.Events.Warning(obj, meta.ReconciliationFailedReason, orphan, nil)
+	}
+	if _, _, err := r.Writer.RemoveFinalizer(ctx, obj, meta.Finalizer); err != nil {
+		return runtime.Result{}, err
+	}
+	r.memory.forget(run.Key)
+	return runtime.Result{}, nil
+}
+
+// mustOrphan says why the objects cannot be deleted in the right way, whatever
+// the policy says; nothing if they can.
+//
+//	namespace of the object   service account   objects
+//	being deleted, or gone    –                 orphaned: the rights to delete go at the same time
+//	there                     named, and gone   orphaned: there is nobody to delete as
+//	there                     –                 by the policy
+func (r *Reconciler) mustOrphan(ctx context.Context, obj *kustomizev1.Kustomization) (string, error) {
+	ns, err := r.Core.Namespaces().Get(ctx, obj.Namespace, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return fmt.Sprintf("Namespace %s is gone: the applied objects outside of it are left as they are", obj.Namespace), nil
+	case err != nil:
+		return "", fmt.Errorf("reading namespace %s: %w", obj.Namespace, err)
+	case !ns.DeletionTimestamp.IsZero():
+		return fmt.Sprintf("Namespace %s is being deleted: the applied objects outside of it are left as they are", obj.Namespace), nil
+	}
+	name := r.serviceAccount(obj)
+	if name == "" {
+		return "", nil
+	}
+	_, err = r.Core.ServiceAccounts(obj.Namespace).Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return fmt.Sprintf("ServiceAccount %s/%s is gone: the applied objects are left as they are", obj.Namespace, name), nil
+	case err != nil:
+		return "", fmt.Errorf("reading service account %s/%s: %w", obj.Namespace, name, err)
+	}
+	return "", nil
+}
+
+// deletionFailed tells why an object is still there and returns the cause.
+func (r *Reconciler) deletionFailed(ctx context.Context, obj *kustomizev1.Kustomization, cause error) error {
+	status := obj.Status.DeepCopy()
+	c := runtime.NewConditions(status.Conditions, obj.Generation, r.Clock.Now())
+	c.Failed(meta.PruneFailedReason, cause.Error())
+	status.Conditions = c.List()
+	_, _, err := r.Writer.WriteStatus(ctx, obj, obj.Status, *status)
+	r.Events.Warning(obj, meta.PruneFailedReason, cause.Error(), nil)
+	return errors.Join(fmt.Errorf("deleting what was applied: %w", cause), err)
+}
