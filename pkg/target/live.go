@@ -62,8 +62,8 @@ func (t *Target) reduce(gvk schema.GroupVersionKind, tp *tape, n int32) (identif
 			Deleting:        tp.kind(tp.get(meta, "deletionTimestamp")) == '"',
 		},
 	}
-	if o.Name == "" || o.ResourceVersion == "" {
-		return o, errors.New("an object without name or resourceVersion")
+	if o.Name == "" {
+		return o, errors.New("an object without a name")
 	}
 	labels, annotations := tp.get(meta, "labels"), tp.get(meta, "annotations")
 	o.Owner = types.NamespacedName{
