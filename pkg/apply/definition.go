@@ -131,6 +131,7 @@ func (p *Plan) deferChecks() {
 		}
 	}
 	for _, it := range p.items {
+		it.after = noStage
 		if !it.pending() {
 			continue
 		}
