@@ -84,6 +84,11 @@ func (o *Options) genericConfig(ctx context.Context, host *rest.Config, scheme *
 	if err := recommended.ApplyTo(config); err != nil {
 		return nil, fmt.Errorf("applying the recommended flags: %w", err)
 	}
+	if o.ownCertificate() {
+		if _, err := o.serveOwnCertificate(config, client); err != nil {
+			return nil, err
+		}
+	}
 	return config, nil
 }
 

@@ -47,6 +47,13 @@ type Options struct {
 	// this server by.
 	ServiceNamespace, ServiceName string
 
+	// ServiceExternalName is the host name that kube-apiserver reaches this server
+	// by when it runs outside of the cluster.
+	ServiceExternalName string
+
+	// Reconcile has the server act on the objects that it serves.
+	Reconcile bool
+
 	// RegisterAPIServices keeps the APIService objects in the host cluster true.
 	RegisterAPIServices bool
 
@@ -66,6 +73,7 @@ func New() *Options {
 		ServiceNamespace:    "leat-system",
 		ServiceName:         "leat-apiserver",
 		RegisterAPIServices: true,
+		Reconcile:           true,
 	}
 	o.Recommended.SecureServing.BindPort = 8443
 	o.Recommended.SecureServing.ServerCert.CertDirectory = ""
@@ -94,6 +102,11 @@ func (o *Options) AddFlags(sections *cliflag.NamedFlagSets) {
 		"Namespace of the Service that kube-apiserver reaches this server by.")
 	fs.StringVar(&o.ServiceName, "service-name", o.ServiceName,
 		"Name of the Service that kube-apiserver reaches this server by.")
+	fs.StringVar(&o.ServiceExternalName, "service-external-name", o.ServiceExternalName,
+		"Host name that kube-apiserver reaches this server by, at --secure-port, when it runs outside of the cluster. "+
+			"The Service is then made by this server, as one of type ExternalName.")
+	fs.BoolVar(&o.Reconcile, "reconcile", o.Reconcile,
+		"Act on the objects that are served. Without it the API is complete, but nothing is fetched or applied.")
 	fs.BoolVar(&o.RegisterAPIServices, "register-apiservices", o.RegisterAPIServices,
 		"Create the APIService objects of this server in the host cluster and keep them true.")
 	fs.BoolVar(&o.AdoptFluxCRDs, "adopt-flux-crds", o.AdoptFluxCRDs,

@@ -51,6 +51,7 @@ func (o *Options) Validate() error {
 		errs = append(errs, errors.New("--data-dir must be set"))
 	}
 	errs = append(errs, o.validateEtcd()...)
+	errs = append(errs, o.validateCertificate()...)
 	errs = append(errs, o.validateLeat()...)
 	errs = append(errs, o.ServerRun.Validate()...)
 	errs = append(errs, o.validateRecommended()...)
@@ -98,6 +99,14 @@ func (o *Options) validateLeat() []error {
 	for flag, name := range map[string]string{"--service-namespace": o.ServiceNamespace, "--service-name": o.ServiceName} {
 		for _, problem := range validation.IsDNS1123Label(name) {
 			errs = append(errs, fmt.Errorf("%s %q: %s", flag, name, problem))
+		}
+	}
+	if o.ServiceExternalName != "" {
+		for _, problem := range validation.IsDNS1123Subdomain(o.ServiceExternalName) {
+			errs = append(errs, fmt.Errorf("--service-external-name %q: %s", o.ServiceExternalName, problem))
+		}
+		if !o.RegisterAPIServices {
+			errs = append(errs, errors.New("--service-external-name needs --register-apiservices: without it no Service is made"))
 		}
 	}
 	if o.AdoptFluxCRDs && !o.RegisterAPIServices {
