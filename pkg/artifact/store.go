@@ -236,3 +236,6 @@ func (s *Store) Has(d Digest) bool {
 	_, ok := s.index[key]
 	return ok
 }
+
+// Limits returns the limits on what one ingest may store.
+func (s *Store) Limits() Limits { return s.options.Limits }

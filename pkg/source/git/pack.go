@@ -1,0 +1,177 @@
+package git
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+)
+
+// receivePack stores a pack and its index in dir. A pack that is not whole, or
+// exceeds a limit, leaves nothing behind.
+//
+// go-git's own way holds objects in memory whatever size they say they have.
+// Here the sizes are checked while the pack arrives, before anything is put
+// together from it.
+func receivePack(ctx context.Context, dir string, r io.Reader, l Limits) (err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, "tmp_pack_*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := f.Close(); err == nil {
+			err = closeErr
+		}
+		if err != nil {
+			_ = os.Remove(f.Name()) // it goes with the copy if this fails
+		}
+	}()
+	if err := savePack(f, r, l); err != nil {
+		return fmt.Errorf("receiving objects: %w", err)
+	}
+	index, id, err := indexPack(ctx, f)
+	if err != nil {
+		return fmt.Errorf("indexing received objects: %w", err)
+	}
+	// The index first: a pack counts as soon as it is there.
+	name := filepath.Join(dir, "pack-"+id.String())
+	if err := writeIndex(name+".idx", index); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name+".pack")
+}
+
+// savePack copies a pack to f and checks the sizes in it on the way.
+func savePack(f *os.File, r io.Reader, l Limits) error {
+	out := bufio.NewWriterSize(f, 1<<18)
+	s := packfile.NewScanner(io.TeeReader(r, out))
+	_, count, err := s.Header()
+	if err != nil {
+		return err
+	}
+	if int64(count) > int64(l.Objects) {
+		return fmt.Errorf("pack of %d objects: limit is %d", count, l.Objects)
+	}
+	for range count {
+		if err := checkObject(s, l.ObjectSize); err != nil {
+			return err
+		}
+	}
+	if _, err := s.Checksum(); err != nil {
+		return err
+	}
+	// What follows the pack in its stream must be read for the connection to
+	// be of further use, but is not part of it.
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// checkObject reads one object and checks the size that it has, or will have
+// once it is put together.
+func checkObject(s *packfile.Scanner, limit int64) error {
+	header, err := s.NextObjectHeader()
+	if err != nil {
+		return err
+	}
+	size := header.Length
+	content := &prefix{}
+	if size <= limit {
+		if _, _, err := s.NextObject(content); err != nil {
+			return err
+		}
+		if header.Type.IsDelta() {
+			size = content.deltaSize()
+		}
+	}
+	if size > limit || size < 0 {
+		return fmt.Errorf("object of %d bytes: limit is %d", size, limit)
+	}
+	return nil
+}
+
+// prefix keeps the first bytes of what is written to it.
+type prefix struct {
+	bytes [2 * binary.MaxVarintLen64]byte
+	n     int
+}
+
+func (p *prefix) Write(b []byte) (int, error) {
+	p.n += copy(p.bytes[p.n:], b)
+	return len(b), nil
+}
+
+// deltaSize returns the size of what a delta makes: the second of the two
+// numbers that it begins with. It is negative if there is none.
+func (p *prefix) deltaSize() int64 {
+	b := p.bytes[:p.n]
+	_, n := binary.Uvarint(b)
+	if n <= 0 {
+		return -1
+	}
+	size, n := binary.Uvarint(b[n:])
+	if n <= 0 {
+		return -1
+	}
+	return int64(size)
+}
+
+// indexPack computes the identities of all objects of a pack.
+func indexPack(ctx context.Context, f *os.File) (*idxfile.MemoryIndex, plumbing.Hash, error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, plumbing.ZeroHash, err
+	}
+	writer := &idxfile.Writer{}
+	parser, err := packfile.NewParser(packfile.NewScanner(&contextFile{ctx, f}), writer)
+	if err != nil {
+		return nil, plumbing.ZeroHash, err
+	}
+	id, err := parser.Parse()
+	if err != nil {
+		return nil, plumbing.ZeroHash, err
+	}
+	index, err := writer.Index()
+	return index, id, err
+}
+
+// contextFile ends the work on a file with its context; go-git's parser knows
+// of none.
+type contextFile struct {
+	ctx context.Context
+	*os.File
+}
+
+func (f *contextFile) Read(p []byte) (int, error) {
+	if err := f.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return f.File.Read(p)
+}
+
+func writeIndex(name string, index *idxfile.MemoryIndex) (err error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := f.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	out := bufio.NewWriter(f)
+	if _, err := idxfile.NewEncoder(out).Encode(index); err != nil {
+		return fmt.Errorf("writing pack index: %w", err)
+	}
+	return out.Flush()
+}
