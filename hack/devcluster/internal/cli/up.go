@@ -87,19 +87,16 @@ func (u *up) run(ctx context.Context) error {
 	}
 	defer release()
 
-	_, running, err := instance.Holder(u.path)
-	if err != nil {
-		return err
-	}
 	client := daemon.NewClient(u.path)
-	var ended <-chan error
-	if running {
-		err = u.compare(ctx, client)
-	} else {
-		ended, err = u.spawn()
-	}
+	running, err := u.running(ctx, client)
 	if err != nil {
 		return err
+	}
+	var ended <-chan error
+	if !running {
+		if ended, err = u.spawn(); err != nil {
+			return err
+		}
 	}
 	if _, err := u.wait(ctx, client, ended, func(s daemon.Status) bool { return s.Phase == daemon.Ready }); err != nil {
 		return err
@@ -117,17 +114,26 @@ func (u *up) run(ctx context.Context) error {
 	return nil
 }
 
-// compare refuses to call a cluster that runs otherwise what was asked for.
-func (u *up) compare(ctx context.Context, client *daemon.Client) error {
-	status, err := client.Status(ctx)
+// running says whether the cluster runs already. One that is just stopping is
+// waited for, and one that runs otherwise than asked for is an error.
+func (u *up) running(ctx context.Context, client *daemon.Client) (bool, error) {
+	holder, running, err := instance.Holder(u.path)
+	if err != nil || !running {
+		return false, err
+	}
+	// A daemon that has just been started does not answer at once.
+	status, err := u.wait(ctx, client, nil, func(daemon.Status) bool { return true })
 	if err != nil {
-		return err
+		return false, err
+	}
+	if status.Phase == daemon.Stopping {
+		return false, holder.Wait(ctx)
 	}
 	if !status.Config.Equal(u.config) {
-		return fmt.Errorf("the cluster runs already, but with other flags (%s; asked for: %s): stop it first with `devcluster down --dir %s`",
+		return false, fmt.Errorf("the cluster runs already, but with other flags (%s; asked for: %s): stop it first with `devcluster down --dir %s`",
 			flagsOf(status.Config), flagsOf(u.config), u.path)
 	}
-	return nil
+	return true, nil
 }
 
 func flagsOf(c daemon.Config) string {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/leat-dev/leat/hack/devcluster/internal/instance"
@@ -33,6 +34,7 @@ type etcd struct {
 	sockets *instance.SocketDir
 	// endpoint is valid in this process only.
 	endpoint string
+	logLevel zap.AtomicLevel
 }
 
 func startEtcd(ctx context.Context, dir string, fast bool) (*etcd, error) {
@@ -45,11 +47,17 @@ func startEtcd(ctx context.Context, dir string, fast bool) (*etcd, error) {
 		return nil, fmt.Errorf("starting etcd: %w", err)
 	}
 	client := url.URL{Scheme: "unix", Path: sockets.Path(etcdSocket)}
-	server, err := embed.StartEtcd(etcdConfig(filepath.Join(dir, "etcd"), client, fast))
+	logs := zap.NewProductionConfig()
+	logs.Level = zap.NewAtomicLevelAt(zapcore.WarnLevel)
+	logger, err := logs.Build()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting etcd: %w", err), sockets.Close())
 	}
-	e := &etcd{server: server, sockets: sockets, endpoint: client.String()}
+	server, err := embed.StartEtcd(etcdConfig(filepath.Join(dir, "etcd"), client, fast, logger))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting etcd: %w", err), sockets.Close())
+	}
+	e := &etcd{server: server, sockets: sockets, endpoint: client.String(), logLevel: logs.Level}
 
 	ctx, cancel := context.WithTimeout(ctx, etcdStartTimeout)
 	defer cancel()
@@ -64,7 +72,7 @@ func startEtcd(ctx context.Context, dir string, fast bool) (*etcd, error) {
 	return nil, fmt.Errorf("starting etcd: %w", err)
 }
 
-func etcdConfig(dir string, client url.URL, fast bool) *embed.Config {
+func etcdConfig(dir string, client url.URL, fast bool, logger *zap.Logger) *embed.Config {
 	cfg := embed.NewConfig()
 	cfg.Name = "devcluster"
 	cfg.Dir = dir
@@ -78,8 +86,7 @@ func etcdConfig(dir string, client url.URL, fast bool) *embed.Config {
 	cfg.QuotaBackendBytes = etcdQuota
 	cfg.SnapshotCount = etcdSnapshotCount
 	cfg.UnsafeNoFsync = fast
-	cfg.LogLevel = zapcore.WarnLevel.String()
-	cfg.LogOutputs = []string{embed.StdErrLogOutput}
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger)
 	// Ticks only matter for elections, and there is nobody to elect.
 	cfg.TickMs, cfg.ElectionMs = 100, 1000
 	return cfg
@@ -89,6 +96,8 @@ func etcdConfig(dir string, client url.URL, fast bool) *embed.Config {
 func (e *etcd) failed() <-chan error { return e.server.Err() }
 
 func (e *etcd) close() {
+	// It reports each of its listeners that is closed here as an error.
+	e.logLevel.SetLevel(zapcore.FatalLevel)
 	e.server.Close()
 	_ = e.sockets.Close()
 }

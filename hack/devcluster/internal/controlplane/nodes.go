@@ -96,7 +96,7 @@ func poll(ctx context.Context, what string, check func(context.Context) error) e
 		return last == nil, nil
 	})
 	if err != nil {
-		return fmt.Errorf("waiting for %s: %w: %w", what, context.Cause(ctx), last)
+		return fmt.Errorf("waiting for %s: %w", what, errors.Join(context.Cause(ctx), last))
 	}
 	return nil
 }

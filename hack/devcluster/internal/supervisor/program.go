@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Program is a program to keep running.
@@ -46,7 +47,7 @@ func Validate(programs []Program) error {
 		switch {
 		case !validName.MatchString(p.Name):
 			return fmt.Errorf("program %d: name %q: allowed are up to 63 lower case letters, digits and dashes", i, p.Name)
-		case slices.Contains(reserved, p.Name):
+		case slices.Contains(reserved, p.Name) || strings.HasPrefix(p.Name, "audit-"):
 			return fmt.Errorf("program %s: the name is that of a log of devcluster itself", p.Name)
 		case seen[p.Name]:
 			return fmt.Errorf("program %s: the name is there twice", p.Name)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"sync"
 	"time"
-
-	"k8s.io/utils/clock"
 )
 
 // State says what a program is doing.
@@ -55,7 +53,6 @@ type launcher func(Program) (process, error)
 type runner struct {
 	program Program
 	launch  launcher
-	clock   clock.Clock
 	grace   time.Duration
 
 	ctx      context.Context
@@ -67,13 +64,13 @@ type runner struct {
 	status Status
 }
 
-func newRunner(p Program, launch launcher, c clock.Clock, grace time.Duration) *runner {
+func newRunner(p Program, launch launcher, grace time.Duration) *runner {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &runner{
-		program: p, launch: launch, clock: c, grace: grace,
+		program: p, launch: launch, grace: grace,
 		ctx: ctx, cancel: cancel,
 		restarts: make(chan chan error), done: make(chan struct{}),
-		status: Status{Name: p.Name, State: Waiting, Since: c.Now()},
+		status: Status{Name: p.Name, State: Waiting, Since: time.Now()},
 	}
 }
 
@@ -126,7 +123,7 @@ func (r *runner) loop() {
 		}
 		r.backOff(err, pause)
 		select {
-		case <-r.clock.After(pause):
+		case <-time.After(pause):
 			pause = min(2*pause, longestGap)
 		case asked = <-r.restarts:
 			pause = firstPause
@@ -141,7 +138,7 @@ func (r *runner) loop() {
 // because the runner is cancelled, or because somebody asked for a restart,
 // who is then returned.
 func (r *runner) attend(p process) (asked chan error, age time.Duration, err error) {
-	started := r.clock.Now()
+	started := time.Now()
 	r.enter(Running, p.pid(), "")
 	probing, stopProbing := context.WithCancel(r.ctx)
 	probed := make(chan struct{})
@@ -161,17 +158,17 @@ func (r *runner) attend(p process) (asked chan error, age time.Duration, err err
 	stopProbing()
 	<-probed
 	p.stop(r.grace)
-	return asked, r.clock.Since(started), errors.New(p.exit())
+	return asked, time.Since(started), errors.New(p.exit())
 }
 
 func (r *runner) backOff(err error, pause time.Duration) {
 	r.enter(BackOff, 0, err.Error())
-	r.update(func(s *Status) { s.NextStart = r.clock.Now().Add(pause) })
+	r.update(func(s *Status) { s.NextStart = time.Now().Add(pause) })
 }
 
 func (r *runner) enter(state State, pid int, lastExit string) {
 	r.update(func(s *Status) {
-		s.State, s.PID, s.Since, s.NextStart = state, pid, r.clock.Now(), time.Time{}
+		s.State, s.PID, s.Since, s.NextStart = state, pid, time.Now(), time.Time{}
 		if lastExit != "" {
 			s.LastExit = lastExit
 		}

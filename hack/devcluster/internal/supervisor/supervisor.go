@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"k8s.io/utils/clock"
 )
 
 const (
@@ -27,15 +25,12 @@ type Options struct {
 	LogDir string
 	// Grace is the time between SIGTERM and SIGKILL; DefaultGrace when zero.
 	Grace time.Duration
-	// Clock paces restarts; the real one when nil.
-	Clock clock.Clock
 }
 
 // Supervisor keeps a set of programs running.
 type Supervisor struct {
 	launch launcher
 	grace  time.Duration
-	clock  clock.Clock
 
 	mu      sync.Mutex // held while the set changes
 	started bool
@@ -50,14 +45,11 @@ func New(o Options) *Supervisor {
 	if o.Grace == 0 {
 		o.Grace = DefaultGrace
 	}
-	if o.Clock == nil {
-		o.Clock = clock.RealClock{}
-	}
-	return newSupervisor(o, newForker(o.LogDir).launch)
+	return newSupervisor(o.Grace, newForker(o.LogDir).launch)
 }
 
-func newSupervisor(o Options, launch launcher) *Supervisor {
-	return &Supervisor{launch: launch, grace: o.Grace, clock: o.Clock, runners: map[string]*runner{}}
+func newSupervisor(grace time.Duration, launch launcher) *Supervisor {
+	return &Supervisor{launch: launch, grace: grace, runners: map[string]*runner{}}
 }
 
 // Start starts the programs that were applied so far, and from then on every
@@ -93,7 +85,7 @@ func (s *Supervisor) Apply(programs []Program) error {
 			wanted[p.Name] = old
 			continue
 		}
-		r := newRunner(p, s.launch, s.clock, s.grace)
+		r := newRunner(p, s.launch, s.grace)
 		wanted[p.Name] = r
 		fresh = append(fresh, r)
 	}
