@@ -1,7 +1,6 @@
 package parity
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -9,8 +8,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	serializer "k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	sigsjson "sigs.k8s.io/json"
 
 	kustomizev1 "github.com/leat-dev/leat/pkg/apis/kustomize/v1"
 	kustomizevalidation "github.com/leat-dev/leat/pkg/apis/kustomize/v1/validation"
@@ -138,6 +137,7 @@ func TestCheckCanFail(t *testing.T) {
 // admission does to an object what the server does before it stores it.
 type admission struct {
 	scheme    *runtime.Scheme
+	decoder   runtime.Decoder
 	validator *schema.Validator
 }
 
@@ -147,7 +147,9 @@ func newAdmission(t testing.TB) *admission {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &admission{scheme: external(t), validator: validator}
+	scheme := external(t)
+	decoder := serializer.NewSerializerWithOptions(serializer.DefaultMetaFactory, scheme, scheme, serializer.SerializerOptions{Strict: true})
+	return &admission{scheme: scheme, decoder: decoder, validator: validator}
 }
 
 func (a *admission) try(c Case) (*unstructured.Unstructured, error) {
@@ -181,17 +183,9 @@ func (a *admission) decode(content map[string]any) (runtime.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	gvk := (&unstructured.Unstructured{Object: content}).GroupVersionKind()
-	obj, err := a.scheme.New(gvk)
+	obj, _, err := a.decoder.Decode(data, nil, nil)
 	if err != nil {
 		return nil, err
-	}
-	strict, err := sigsjson.UnmarshalStrict(bytes.TrimSpace(data), obj)
-	if err != nil {
-		return nil, err
-	}
-	if len(strict) > 0 {
-		return nil, fmt.Errorf("strict decoding: %v", strict)
 	}
 	a.scheme.Default(obj)
 	return obj, nil

@@ -61,11 +61,14 @@ func checkReturned(kind *Kind, c Case, got *unstructured.Unstructured) error {
 
 func show(u *unstructured.Unstructured) string { return text(u.Object) }
 
-// text spells a value as JSON, with keys in order.
+// text spells a value as JSON, with keys in order and nothing escaped that need
+// not be.
 func text(value any) string {
-	data, err := json.Marshal(value)
-	if err != nil {
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
 		return err.Error()
 	}
-	return string(data)
+	return strings.TrimSuffix(out.String(), "\n")
 }

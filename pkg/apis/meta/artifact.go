@@ -40,7 +40,7 @@ type Artifact struct {
 	// an OCI manifest.
 	//
 	// +optional
-	Metadata map[string]string `json:"metadata,omitempty"`
+	Metadata map[string]string `json:"metadata,omitzero"`
 }
 
 // HasRevision tells whether the artifact was made from this revision.

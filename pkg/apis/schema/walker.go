@@ -76,6 +76,7 @@ func (w *walker) check(n *node, v value.Value, place *at) {
 }
 
 func (w *walker) checkObject(n *node, v value.Value, place *at) {
+	known := len(w.errs)
 	m := v.AsMapUsing(w.allocator)
 	defer w.allocator.Free(m)
 	m.IterateUsing(w.allocator, func(name string, child value.Value) bool {
@@ -89,7 +90,8 @@ func (w *walker) checkObject(n *node, v value.Value, place *at) {
 	for _, name := range n.required {
 		w.checkRequired(n, m, name, place)
 	}
-	if len(n.rules) > 0 {
+	// A rule may rely on what the rest of the schema says of the object.
+	if len(n.rules) > 0 && len(w.errs) == known {
 		w.checkRules(n, v.Unstructured(), place)
 	}
 }

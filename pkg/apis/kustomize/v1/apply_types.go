@@ -127,5 +127,5 @@ type Snapshot struct {
 	// Facts about these runs, such as the revision.
 	//
 	// +optional
-	Metadata map[string]string `json:"metadata,omitempty"`
+	Metadata map[string]string `json:"metadata,omitzero"`
 }

@@ -216,7 +216,7 @@ type KustomizationStatus struct {
 	//
 	// +optional
 	// +listType=atomic
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	Conditions []metav1.Condition `json:"conditions,omitzero"`
 
 	// Revision that was applied last, such as main@sha1:<commit>.
 	//
@@ -243,7 +243,7 @@ type KustomizationStatus struct {
 	//
 	// +optional
 	// +listType=atomic
-	History []Snapshot `json:"history,omitempty"`
+	History []Snapshot `json:"history,omitzero"`
 
 	// Value of the annotation reconcile.fluxcd.io/requestedAt that the last run
 	// answered.

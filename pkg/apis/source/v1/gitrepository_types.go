@@ -246,7 +246,7 @@ type GitRepositoryStatus struct {
 	//
 	// +optional
 	// +listType=atomic
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	Conditions []metav1.Condition `json:"conditions,omitzero"`
 
 	// Artifact of the revision that was fetched last.
 	//
@@ -257,7 +257,7 @@ type GitRepositoryStatus struct {
 	//
 	// +optional
 	// +listType=atomic
-	IncludedArtifacts []meta.Artifact `json:"includedArtifacts,omitempty"`
+	IncludedArtifacts []meta.Artifact `json:"includedArtifacts,omitzero"`
 
 	// Value of spec.ignore that the last artifact was made with.
 	//
@@ -273,13 +273,13 @@ type GitRepositoryStatus struct {
 	//
 	// +optional
 	// +listType=atomic
-	ObservedInclude []GitRepositoryInclude `json:"observedInclude,omitempty"`
+	ObservedInclude []GitRepositoryInclude `json:"observedInclude,omitzero"`
 
 	// Value of spec.sparseCheckout that the last artifact was made with.
 	//
 	// +optional
 	// +listType=atomic
-	ObservedSparseCheckout []string `json:"observedSparseCheckout,omitempty"`
+	ObservedSparseCheckout []string `json:"observedSparseCheckout,omitzero"`
 
 	// Mode in which the signature of the last artifact was verified.
 	//
