@@ -105,7 +105,7 @@ func (a *attempt) pull(ctx context.Context, wants, tips []plumbing.Hash, depth i
 	if err != nil {
 		return err
 	}
-	err = receivePack(ctx, a.mirror.packDir(), p, a.options.Limits)
+	err = receivePack(ctx, a.mirror.packDir(), p, a.mirror.storer(), a.options.Limits)
 	if closeErr := p.Close(); err == nil {
 		err = closeErr
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/storer"
 )
 
 // receivePack stores a pack and its index in dir. A pack that is not whole, or
@@ -20,7 +21,7 @@ import (
 // go-git's own way holds objects in memory whatever size they say they have.
 // Here the sizes are checked while the pack arrives, before anything is put
 // together from it.
-func receivePack(ctx context.Context, dir string, r io.Reader, l Limits) (err error) {
+func receivePack(ctx context.Context, dir string, r io.Reader, objects storer.EncodedObjectStorer, l Limits) (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -36,8 +37,14 @@ func receivePack(ctx context.Context, dir string, r io.Reader, l Limits) (err er
 			_ = os.Remove(f.Name()) // it goes with the copy if this fails
 		}
 	}()
-	if err := savePack(f, r, l); err != nil {
+	count, bases, err := savePack(f, r, l)
+	if err != nil {
 		return fmt.Errorf("receiving objects: %w", err)
+	}
+	if len(bases) > 0 {
+		if err := completePack(f, count, bases, objects); err != nil {
+			return fmt.Errorf("completing received objects: %w", err)
+		}
 	}
 	index, id, err := indexPack(ctx, f)
 	if err != nil {
@@ -51,54 +58,61 @@ func receivePack(ctx context.Context, dir string, r io.Reader, l Limits) (err er
 	return os.Rename(f.Name(), name+".pack")
 }
 
-// savePack copies a pack to f and checks the sizes in it on the way.
-func savePack(f *os.File, r io.Reader, l Limits) error {
+// savePack copies a pack to f and checks the sizes in it on the way. It returns
+// the number of objects, and those that objects in the pack are deltas against
+// and that may not be in it.
+func savePack(f *os.File, r io.Reader, l Limits) (count uint32, bases []plumbing.Hash, err error) {
 	out := bufio.NewWriterSize(f, 1<<18)
 	s := packfile.NewScanner(io.TeeReader(r, out))
-	_, count, err := s.Header()
-	if err != nil {
-		return err
+	if _, count, err = s.Header(); err != nil {
+		return 0, nil, err
 	}
 	if int64(count) > int64(l.Objects) {
-		return fmt.Errorf("pack of %d objects: limit is %d", count, l.Objects)
+		return 0, nil, fmt.Errorf("pack of %d objects: limit is %d", count, l.Objects)
 	}
+	seen := map[plumbing.Hash]bool{}
 	for range count {
-		if err := checkObject(s, l.ObjectSize); err != nil {
-			return err
+		header, err := checkObject(s, l.ObjectSize)
+		if err != nil {
+			return 0, nil, err
+		}
+		if header.Type == plumbing.REFDeltaObject && !seen[header.Reference] {
+			seen[header.Reference] = true
+			bases = append(bases, header.Reference)
 		}
 	}
 	if _, err := s.Checksum(); err != nil {
-		return err
+		return 0, nil, err
 	}
 	// What follows the pack in its stream must be read for the connection to
 	// be of further use, but is not part of it.
 	if _, err := io.Copy(io.Discard, r); err != nil {
-		return err
+		return 0, nil, err
 	}
-	return out.Flush()
+	return count, bases, out.Flush()
 }
 
 // checkObject reads one object and checks the size that it has, or will have
 // once it is put together.
-func checkObject(s *packfile.Scanner, limit int64) error {
+func checkObject(s *packfile.Scanner, limit int64) (*packfile.ObjectHeader, error) {
 	header, err := s.NextObjectHeader()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	size := header.Length
 	content := &prefix{}
 	if size <= limit {
 		if _, _, err := s.NextObject(content); err != nil {
-			return err
+			return nil, err
 		}
 		if header.Type.IsDelta() {
 			size = content.deltaSize()
 		}
 	}
 	if size > limit || size < 0 {
-		return fmt.Errorf("object of %d bytes: limit is %d", size, limit)
+		return nil, fmt.Errorf("object of %d bytes: limit is %d", size, limit)
 	}
-	return nil
+	return header, nil
 }
 
 // prefix keeps the first bytes of what is written to it.

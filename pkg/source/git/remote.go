@@ -103,6 +103,13 @@ func (r *httpRemote) fetch(ctx context.Context, want packRequest) (*pack, error)
 		}
 		req.Depth = packp.DepthCommits(want.depth)
 	}
+	if len(want.haves) > 0 {
+		// go-git takes this out of what a server advertises. A server that
+		// does not know it ignores it.
+		if err := req.Capabilities.Set(capability.ThinPack); err != nil {
+			return nil, err
+		}
+	}
 	if r.caps.Supports(capability.NoProgress) {
 		if err := req.Capabilities.Set(capability.NoProgress); err != nil {
 			return nil, err
