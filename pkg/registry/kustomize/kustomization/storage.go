@@ -6,6 +6,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	kustomizev1 "github.com/leat-dev/leat/pkg/apis/kustomize/v1"
+	"github.com/leat-dev/leat/pkg/apis/kustomize/v1/validation"
 	sourcev1 "github.com/leat-dev/leat/pkg/apis/source/v1"
 	"github.com/leat-dev/leat/pkg/registry/generic"
 	"github.com/leat-dev/leat/pkg/registry/subresource"
@@ -40,6 +41,7 @@ func newKind() *kind {
 		},
 		Columns:    columns(),
 		Selectable: selectableFields(),
+		Validate:   validation.ValidateKustomization,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	sourcev1 "github.com/leat-dev/leat/pkg/apis/source/v1"
+	"github.com/leat-dev/leat/pkg/apis/source/v1/validation"
 	"github.com/leat-dev/leat/pkg/registry/generic"
 	"github.com/leat-dev/leat/pkg/registry/subresource"
 )
@@ -26,8 +27,9 @@ func newKind() *kind {
 		InitialStatus: func() sourcev1.GitRepositoryStatus {
 			return sourcev1.GitRepositoryStatus{ObservedGeneration: -1}
 		},
-		Summary: summarize,
-		Columns: columns(),
+		Summary:  summarize,
+		Columns:  columns(),
+		Validate: validation.ValidateGitRepository,
 	}
 }
 
