@@ -1111,7 +1111,7 @@ func schema_pkg_apis_kustomize_v1_Snapshot(ref common.ReferenceCallback) common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Snapshot is one outcome, and how often it was reached in a row.",
+				Description: "Snapshot is one outcome, and how often it was reached.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"digest": {

@@ -92,7 +92,7 @@ type ResourceRef struct {
 	Version string `json:"v,omitempty"`
 }
 
-// Snapshot is one outcome, and how often it was reached in a row.
+// Snapshot is one outcome, and how often it was reached.
 type Snapshot struct {
 	// Digest of the built manifests.
 	//

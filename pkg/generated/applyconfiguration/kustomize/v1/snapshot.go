@@ -10,7 +10,7 @@ import (
 // SnapshotApplyConfiguration represents a declarative configuration of the Snapshot type for use
 // with apply.
 //
-// Snapshot is one outcome, and how often it was reached in a row.
+// Snapshot is one outcome, and how often it was reached.
 type SnapshotApplyConfiguration struct {
 	// Digest of the built manifests.
 	Digest *string `json:"digest,omitempty"`
