@@ -50,33 +50,48 @@ func failed(err error, retire bool) *protocol.Failed {
 // maxMessage bounds a message: it ends up in the status of an object.
 const maxMessage = 4 << 10
 
-// noise is what kustomize's messages have too much of. Some of it is foreign
-// to the reader: how kustomize first tried a directory as a file. The rest
-// quotes contents of files, which may be secret.
-var noise = []struct {
+// edit is a change to a message.
+type edit struct {
 	pattern *regexp.Regexp
 	instead string
-}{
-	{regexp.MustCompile("(?s) with config: `.*`"), ""},
-	{regexp.MustCompile(`(?s) in object [{(&].*`), ""},
-	{regexp.MustCompile(`(?s)( found \d+) in \[[\d ]*\]`), "$1"},
-	{regexp.MustCompile(`(?s) for the following resource:\n.*`), ""},
-	{regexp.MustCompile(`accumulation err='accumulating resources from '[^']*': [^']*is a directory': `), ""},
-	{regexp.MustCompile(`(?s)accumulation err='(.*)': must build at directory: .*: file is not directory`), "$1"},
-	{regexp.MustCompile(regexp.QuoteMeta(mount) + "/"), ""},
-	{regexp.MustCompile(regexp.QuoteMeta(mount)), "./"},
+}
+
+// edits take out of kustomize's messages what they have too much of. Some of
+// it is foreign to the reader: how kustomize first tried a directory as a
+// file. The rest quotes patches, literals and objects, which may be secret.
+func edits() []edit {
+	cut := func(pattern, instead string) edit { return edit{regexp.MustCompile("(?s)" + pattern), instead} }
+	return []edit{
+		cut(" with config: `.*`", ""),
+		cut(`literal sources \[.*\]: `, "literal sources: "),
+		cut(`invalid literal source .*, expected key=value`, "invalid literal source, expected key=value"),
+		cut(`line (\d+|\[[\d ]*\]) has invalid utf8 bytes :.*`, "a line is not valid UTF-8"),
+		cut("(cannot unmarshal !!\\w+) `[^`]*`", "$1"),
+		cut(` in object .*`, ""),
+		cut(` in \[[\d ]*\]`, ""),
+		cut(` for the following resource:\n.*`, ""),
+		cut(`(must specify one of patch and path|patch and path can't be set at the same time).*`, "$1"),
+		cut(`must specify a target for (JSON )?patch .*`, "must specify a target for a patch"),
+		cut(`\[patch: .*\]`, "[patch]"),
+		cut(`decoding \[.*`, "decoding a JSON patch failed"),
+		cut(`map\[string\]interface ?\{\}\{.*`, "an object"),
+		cut(`accumulation err='accumulating resources from '[^']*': [^']*is a directory': `, ""),
+		cut(`accumulation err='(.*)': must build at directory: .*: file is not directory`, "$1"),
+		cut(regexp.QuoteMeta(mount)+"/", ""),
+		cut(regexp.QuoteMeta(mount), "./"),
+	}
 }
 
 // readable makes a message of kustomize one that may be shown.
 func readable(message string) string {
-	for _, n := range noise {
-		message = n.pattern.ReplaceAllString(message, n.instead)
+	for _, e := range edits() {
+		message = e.pattern.ReplaceAllString(message, e.instead)
 	}
 	message = strings.TrimSpace(message)
 	if len(message) > maxMessage {
-		message = strings.ToValidUTF8(message[:maxMessage], "") + "…"
+		message = message[:maxMessage] + "…"
 	}
-	return message
+	return strings.ToValidUTF8(message, "")
 }
 
 // redact removes what may be a password from an address.

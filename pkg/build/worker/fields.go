@@ -81,7 +81,7 @@ func addSources(add func(string, want, ...string), field string, s *types.KvPair
 
 // filePart returns the path of a "path" or "key=path".
 func filePart(source string) string {
-	if _, p, ok := strings.Cut(source, "="); ok {
+	if _, p, ok := strings.Cut(source, "="); ok && !isRemote(source) {
 		return p
 	}
 	return source

@@ -63,7 +63,9 @@ func (b *builder) object(o *protocol.Object, res *resource.Resource, keepOrigin 
 		}
 		text = nil
 	}
-	if setMetadata(fields, "labels", b.request.Options.Labels) || setMetadata(fields, "annotations", b.request.Options.Annotations) {
+	labelled := setMetadata(fields, "labels", b.request.Options.Labels)
+	annotated := setMetadata(fields, "annotations", b.request.Options.Annotations)
+	if labelled || annotated {
 		text = nil
 	}
 	if text == nil {

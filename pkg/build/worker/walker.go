@@ -194,7 +194,7 @@ func (w *walker) file(r *reference, content []byte) error {
 }
 
 // needsHash marks an object whose name gets a hash of all that it holds.
-var needsHash = []byte("needs-hash")
+var needsHash = []byte("needsHashSuffix")
 
 // sensitiveMarks are in every file that looks at annotations: paths of JSON
 // patches and field specifications, paths of replacements, selectors, and
