@@ -1,0 +1,117 @@
+package inventory
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/leat-dev/leat/pkg/apply"
+	"github.com/leat-dev/leat/pkg/object"
+	"github.com/leat-dev/leat/pkg/record"
+)
+
+// kind of the records.
+const kind = "inventory"
+
+// level is the schema that is written. A server reads its own level and those
+// below; a level from the future is refused rather than half understood, since
+// what is not understood would be pruned.
+const level = 1
+
+var _ apply.InventoryStore = (*Store)(nil)
+
+// Store is an apply.InventoryStore over records.
+type Store struct {
+	records *record.Store
+}
+
+// New returns a store over records.
+func New(records *record.Store) *Store { return &Store{records: records} }
+
+// document is what is stored. Names are short because there are thousands of
+// them.
+type document struct {
+	Level   int     `json:"level"`
+	Entries []entry `json:"entries"`
+}
+
+type entry struct {
+	Group     string    `json:"g,omitempty"`
+	Version   string    `json:"v"`
+	Kind      string    `json:"k"`
+	Namespace string    `json:"ns,omitempty"`
+	Name      string    `json:"n"`
+	UID       types.UID `json:"uid,omitempty"`
+	Desired   string    `json:"d,omitempty"`
+	Live      string    `json:"l,omitempty"`
+}
+
+// Load returns the inventory, an empty one when there is none.
+func (s *Store) Load(ctx context.Context, uid string) (*apply.Inventory, error) {
+	data, err := s.records.Get(ctx, kind, uid)
+	if errors.Is(err, record.ErrNotFound) {
+		return &apply.Inventory{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("loading the inventory of %s: %w", uid, err)
+	}
+	inv, err := decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("loading the inventory of %s: %w", uid, err)
+	}
+	return inv, nil
+}
+
+// Save replaces the inventory; it is durable when Save returns.
+func (s *Store) Save(ctx context.Context, uid string, inv *apply.Inventory) error {
+	data, err := encode(inv)
+	if err != nil {
+		return fmt.Errorf("saving the inventory of %s: %w", uid, err)
+	}
+	if err := s.records.Put(ctx, kind, uid, data); err != nil {
+		return fmt.Errorf("saving the inventory of %s: %w", uid, err)
+	}
+	return nil
+}
+
+// Delete forgets the inventory.
+func (s *Store) Delete(ctx context.Context, uid string) error {
+	if err := s.records.Delete(ctx, kind, uid); err != nil {
+		return fmt.Errorf("deleting the inventory of %s: %w", uid, err)
+	}
+	return nil
+}
+
+func encode(inv *apply.Inventory) ([]byte, error) {
+	doc := document{Level: level, Entries: make([]entry, 0, len(inv.Entries))}
+	for _, e := range inv.Entries {
+		doc.Entries = append(doc.Entries, entry{
+			Group: e.Group, Version: e.Version, Kind: e.Kind, Namespace: e.Namespace, Name: e.Name,
+			UID: e.UID, Desired: e.Desired, Live: e.Live,
+		})
+	}
+	return json.Marshal(doc)
+}
+
+func decode(data []byte) (*apply.Inventory, error) {
+	var doc document
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return nil, fmt.Errorf("decoding: %w", err)
+	}
+	if doc.Level < 1 || doc.Level > level {
+		return nil, fmt.Errorf("it has schema level %d, and this server reads up to %d: run the version that wrote it, or a later one", doc.Level, level)
+	}
+	inv := &apply.Inventory{Entries: make([]apply.Entry, 0, len(doc.Entries))}
+	for _, e := range doc.Entries {
+		inv.Entries = append(inv.Entries, apply.Entry{
+			Key:     object.Key{Group: e.Group, Kind: e.Kind, Namespace: e.Namespace, Name: e.Name},
+			Version: e.Version, UID: e.UID, Desired: e.Desired, Live: e.Live,
+		})
+	}
+	slices.SortFunc(inv.Entries, func(a, b apply.Entry) int { return a.Compare(b.Key) })
+	return inv, nil
+}
