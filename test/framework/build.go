@@ -35,9 +35,9 @@ func Root() (string, error) {
 	}
 }
 
-// findDevcluster returns bin/devcluster and builds it when it is not there. One
-// that is out of date is the business of make.
-func findDevcluster(ctx context.Context) (string, error) {
+// Devcluster returns the path of bin/devcluster and builds it when it is not
+// there. One that is out of date is the business of make.
+func Devcluster(ctx context.Context) (string, error) {
 	root, err := Root()
 	if err != nil {
 		return "", err

@@ -59,7 +59,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout+buildTimeout)
 	defer cancel()
-	devcluster, err := findDevcluster(ctx)
+	devcluster, err := Devcluster(ctx)
 	if err != nil {
 		return nil, err
 	}

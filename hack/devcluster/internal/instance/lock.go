@@ -7,13 +7,19 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 const (
-	lockName   = "lock"
-	changeName = "lock.change"
+	lockName    = "lock"
+	changeName  = "lock.change"
+	maxLockSize = 4096
+
+	// settleTime is far above what the end or the start of a process takes.
+	settleTime     = 5 * time.Second
+	settleInterval = 10 * time.Millisecond
 )
 
 // LockNames are the names of the files that this package locks in a directory.
@@ -79,25 +85,40 @@ func Holder(dir string) (Process, bool, error) {
 	}
 	defer func() { _ = file.Close() }()
 
+	// A process that was just killed holds its lock until the last of its
+	// threads has ended, and one that has just begun has not written its name.
+	for end := time.Now().Add(settleTime); ; {
+		holder, running, err := readHolder(file)
+		if err == nil {
+			return holder, running, nil
+		}
+		if time.Now().After(end) {
+			return Process{}, false, fmt.Errorf("reading the lock of %s: %w", dir, err)
+		}
+		time.Sleep(settleInterval)
+	}
+}
+
+func readHolder(file *os.File) (Process, bool, error) {
 	// Asked about, not taken: a lock taken here for a moment would make a
 	// cluster that starts in that moment believe that another one runs.
 	test := unix.Flock_t{Type: unix.F_RDLCK}
 	if err := unix.FcntlFlock(file.Fd(), unix.F_OFD_GETLK, &test); err != nil {
-		return Process{}, false, fmt.Errorf("testing the lock of %s: %w", dir, err)
+		return Process{}, false, err
 	}
 	if test.Type == unix.F_UNLCK {
 		return Process{}, false, nil
 	}
-	data, err := io.ReadAll(io.LimitReader(file, 4096))
+	data, err := io.ReadAll(io.NewSectionReader(file, 0, maxLockSize))
 	if err != nil {
-		return Process{}, false, fmt.Errorf("reading the lock of %s: %w", dir, err)
+		return Process{}, false, err
 	}
 	var holder Process
 	if err := json.Unmarshal(data, &holder); err != nil {
-		return Process{}, false, fmt.Errorf("reading the lock of %s: it is held by a process that has not written its name: %w", dir, err)
+		return Process{}, false, fmt.Errorf("it is held by a process that has not written its name: %w", err)
 	}
 	if !holder.Alive() {
-		return Process{}, false, fmt.Errorf("reading the lock of %s: it is held, but not by process %d that it names", dir, holder.PID)
+		return Process{}, false, fmt.Errorf("it is held, but not by process %d that it names", holder.PID)
 	}
 	return holder, true, nil
 }

@@ -23,15 +23,24 @@ func Self() (Process, error) { return Lookup(os.Getpid()) }
 
 // Lookup identifies the process that has the pid now.
 func Lookup(pid int) (Process, error) {
-	start, err := startTime(pid)
+	p, ended, err := look(pid)
+	if err == nil && ended {
+		err = fmt.Errorf("looking at process %d: %w", pid, os.ErrProcessDone)
+	}
+	return p, err
+}
+
+// look is Lookup for a process that may be a zombie.
+func look(pid int) (p Process, ended bool, err error) {
+	start, ended, err := startTime(pid)
 	if err != nil {
-		return Process{}, err
+		return Process{}, false, err
 	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
-		return Process{}, fmt.Errorf("reading the boot id: %w", err)
+		return Process{}, false, fmt.Errorf("reading the boot id: %w", err)
 	}
-	return Process{PID: pid, StartTime: start, Boot: strings.TrimSpace(string(boot))}, nil
+	return Process{PID: pid, StartTime: start, Boot: strings.TrimSpace(string(boot))}, ended, nil
 }
 
 // Open returns a handle on the process, or false when it is gone. The handle
@@ -54,7 +63,7 @@ func (p Process) Open() (*os.Process, bool) {
 	return handle, true
 }
 
-// Alive says whether the process still exists.
+// Alive says whether the process still runs.
 func (p Process) Alive() bool {
 	handle, ok := p.Open()
 	if ok {
@@ -63,24 +72,24 @@ func (p Process) Alive() bool {
 	return ok
 }
 
-// startTime reads field 22 of /proc/PID/stat. A zombie counts as gone.
-func startTime(pid int) (uint64, error) {
+// startTime reads field 22 of /proc/PID/stat, and from field 3 whether the
+// process has ended and only waits to be reaped.
+func startTime(pid int) (start uint64, ended bool, err error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, fmt.Errorf("reading the start time of process %d: %w", pid, err)
+		return 0, false, fmt.Errorf("reading the start time of process %d: %w", pid, err)
 	}
 	// The name of the program, in parentheses, may itself hold spaces and
 	// parentheses: fields are counted from the last one.
 	_, rest, ok := cutLast(stat, ')')
 	fields := bytes.Fields(rest)
-	const state, start = 0, 19
-	if !ok || len(fields) <= start {
-		return 0, fmt.Errorf("reading the start time of process %d: /proc/%d/stat has an unknown form", pid, pid)
+	const stateField, startField = 0, 19
+	if !ok || len(fields) <= startField {
+		return 0, false, fmt.Errorf("reading the start time of process %d: /proc/%d/stat has an unknown form", pid, pid)
 	}
-	if s := string(fields[state]); s == "Z" || s == "X" {
-		return 0, fmt.Errorf("reading the start time of process %d: it has ended: %w", pid, os.ErrProcessDone)
-	}
-	return strconv.ParseUint(string(fields[start]), 10, 64)
+	state := string(fields[stateField])
+	start, err = strconv.ParseUint(string(fields[startField]), 10, 64)
+	return start, state == "Z" || state == "X", err
 }
 
 func cutLast(b []byte, sep byte) (before, after []byte, found bool) {

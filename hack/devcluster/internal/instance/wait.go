@@ -24,7 +24,9 @@ func (p Process) Wait(ctx context.Context) error {
 		return fmt.Errorf("waiting for process %d: %w", p.PID, err)
 	}
 	defer func() { _ = unix.Close(fd) }()
-	if !p.Alive() { // the pid is of another process by now
+	// A zombie is waited for, too: while other threads of it are ending, it
+	// still holds its locks and ports.
+	if now, _, err := look(p.PID); err != nil || now != p {
 		return nil
 	}
 	for {
