@@ -16,6 +16,7 @@ import (
 	leatv1alpha1 "github.com/leat-dev/leat/pkg/apis/leat/v1alpha1"
 	"github.com/leat-dev/leat/pkg/apiserver"
 	"github.com/leat-dev/leat/pkg/apiserver/admission/referencepermission"
+	"github.com/leat-dev/leat/pkg/apiserver/registration"
 	"github.com/leat-dev/leat/pkg/registry/kustomize"
 	"github.com/leat-dev/leat/pkg/registry/source"
 	"github.com/leat-dev/leat/pkg/registry/subresource"
@@ -54,14 +55,14 @@ func (leatTypes) AddInternalToScheme(s *runtime.Scheme) error {
 }
 
 // genericConfig applies the generic options in the order that they depend on
-// each other.
-func (o *Options) genericConfig(ctx context.Context, host *rest.Config, scheme *apiserver.Scheme, definitions common.GetOpenAPIDefinitions) (*genericapiserver.RecommendedConfig, error) {
+// each other. It also returns the authorities that kube-apiserver is to trust.
+func (o *Options) genericConfig(ctx context.Context, host *rest.Config, scheme *apiserver.Scheme, definitions common.GetOpenAPIDefinitions) (*genericapiserver.RecommendedConfig, registration.CABundle, error) {
 	client, err := kubernetes.NewForConfig(host)
 	if err != nil {
-		return nil, fmt.Errorf("making a client of the host cluster: %w", err)
+		return nil, nil, fmt.Errorf("making a client of the host cluster: %w", err)
 	}
 	if err := o.probeAdmission(ctx, client); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 
 	config := genericapiserver.NewRecommendedConfig(scheme.Codecs)
@@ -71,7 +72,7 @@ func (o *Options) genericConfig(ctx context.Context, host *rest.Config, scheme *
 	// This sets the effective version and the feature gates, which all that
 	// follows reads.
 	if err := o.ServerRun.ApplyTo(&config.Config); err != nil {
-		return nil, fmt.Errorf("applying the generic flags: %w", err)
+		return nil, nil, fmt.Errorf("applying the generic flags: %w", err)
 	}
 	recommended := *o.Recommended
 	etcd := *o.Recommended.Etcd
@@ -82,14 +83,13 @@ func (o *Options) genericConfig(ctx context.Context, host *rest.Config, scheme *
 		return []admission.PluginInitializer{referencepermission.NewInitializer(servedGroups(scheme)...)}, nil
 	}
 	if err := recommended.ApplyTo(config); err != nil {
-		return nil, fmt.Errorf("applying the recommended flags: %w", err)
+		return nil, nil, fmt.Errorf("applying the recommended flags: %w", err)
 	}
-	if o.ownCertificate() {
-		if _, err := o.serveOwnCertificate(config, client); err != nil {
-			return nil, err
-		}
+	certificates, err := o.certificates(config, client)
+	if err != nil {
+		return nil, nil, err
 	}
-	return config, nil
+	return config, certificates, nil
 }
 
 func servedGroups(scheme *apiserver.Scheme) []string {

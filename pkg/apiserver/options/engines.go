@@ -6,7 +6,6 @@ import (
 
 	"k8s.io/client-go/rest"
 
-	"github.com/leat-dev/leat/pkg/apiserver"
 	"github.com/leat-dev/leat/pkg/artifact"
 	"github.com/leat-dev/leat/pkg/record"
 )
@@ -45,9 +44,4 @@ func (o *Options) openEngines(closers *closers) (*Engines, error) {
 		Records:   record.New(client, path.Join(o.Recommended.Etcd.StorageConfig.Prefix, internalRecords)),
 		Host:      host,
 	}, nil
-}
-
-// startHooks are what runs on the engines once the server serves.
-func (o *Options) startHooks(*Engines) []apiserver.Hook {
-	return nil
 }

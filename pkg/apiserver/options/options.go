@@ -40,6 +40,12 @@ type Options struct {
 	BuildWorker  string
 	BuildWorkers int
 
+	// DefaultServiceAccount is impersonated for objects that name none.
+	DefaultServiceAccount string
+
+	// NoCrossNamespaceRefs refuses references to other namespaces.
+	NoCrossNamespaceRefs bool
+
 	// Concurrent is how many objects of a kind are reconciled at once.
 	Concurrent int
 
@@ -50,6 +56,9 @@ type Options struct {
 	// ServiceExternalName is the host name that kube-apiserver reaches this server
 	// by when it runs outside of the cluster.
 	ServiceExternalName string
+
+	// ServiceCAFile is what signed a certificate that was given by file.
+	ServiceCAFile string
 
 	// Reconcile has the server act on the objects that it serves.
 	Reconcile bool
@@ -69,7 +78,7 @@ func New() *Options {
 		Recommended:         genericoptions.NewRecommendedOptions(etcdPrefix, nil),
 		DataDir:             DefaultDataDir,
 		BuildWorkers:        runtime.GOMAXPROCS(0),
-		Concurrent:          8,
+		Concurrent:          20,
 		ServiceNamespace:    "leat-system",
 		ServiceName:         "leat-apiserver",
 		RegisterAPIServices: true,
@@ -105,6 +114,12 @@ func (o *Options) AddFlags(sections *cliflag.NamedFlagSets) {
 	fs.StringVar(&o.ServiceExternalName, "service-external-name", o.ServiceExternalName,
 		"Host name that kube-apiserver reaches this server by, at --secure-port, when it runs outside of the cluster. "+
 			"The Service is then made by this server, as one of type ExternalName.")
+	fs.StringVar(&o.ServiceCAFile, "service-ca-file", o.ServiceCAFile,
+		"File with the authorities that signed --tls-cert-file, for the APIServices. Without both, the server makes its own certificate.")
+	fs.StringVar(&o.DefaultServiceAccount, "default-service-account", o.DefaultServiceAccount,
+		"ServiceAccount that is impersonated for objects that name none, in their own namespace. Empty for this server's own rights.")
+	fs.BoolVar(&o.NoCrossNamespaceRefs, "no-cross-namespace-refs", o.NoCrossNamespaceRefs,
+		"Refuse references to sources and dependencies in other namespaces.")
 	fs.BoolVar(&o.Reconcile, "reconcile", o.Reconcile,
 		"Act on the objects that are served. Without it the API is complete, but nothing is fetched or applied.")
 	fs.BoolVar(&o.RegisterAPIServices, "register-apiservices", o.RegisterAPIServices,

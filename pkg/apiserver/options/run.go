@@ -54,6 +54,11 @@ func (o *Options) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if o.Reconcile {
+		if err := o.addReconcilers(ctx, config, engines, closers); err != nil {
+			return err
+		}
+	}
 	server, err := config.Complete().New()
 	if err != nil {
 		return err
@@ -82,18 +87,23 @@ func (o *Options) Config(ctx context.Context, engines *Engines) (*apiserver.Conf
 	if err != nil {
 		return nil, err
 	}
-	generic, err := o.genericConfig(ctx, engines.Host, scheme, definitions)
+	generic, certificates, err := o.genericConfig(ctx, engines.Host, scheme, definitions)
 	if err != nil {
 		return nil, err
 	}
-	return &apiserver.Config{
+	config := &apiserver.Config{
 		GenericConfig: generic,
 		ExtraConfig: apiserver.ExtraConfig{
 			Scheme: scheme,
 			Schema: validator,
 			Groups: groups,
 			Clock:  clock.RealClock{},
-			Start:  o.startHooks(engines),
 		},
-	}, nil
+	}
+	if o.RegisterAPIServices {
+		if err := o.addRegistration(config, engines.Host, certificates); err != nil {
+			return nil, err
+		}
+	}
+	return config, nil
 }

@@ -25,8 +25,8 @@ const (
 	outcomeQuarantined = "quarantined"
 )
 
-// NewMetrics makes the metrics and registers them.
-func NewMetrics(r metrics.KubeRegistry) (*Metrics, error) {
+// NewMetrics makes the metrics and registers each with register.
+func NewMetrics(register func(metrics.Registerable) error) (*Metrics, error) {
 	// From a millisecond to about a quarter of an hour.
 	buckets := metrics.ExponentialBuckets(0.001, 3, 13)
 	m := &Metrics{
@@ -48,7 +48,7 @@ func NewMetrics(r metrics.KubeRegistry) (*Metrics, error) {
 		}, []string{labelController, labelOutcome}),
 	}
 	for _, c := range []metrics.Registerable{m.depths, m.waits, m.runs, m.outcomes} {
-		if err := r.Register(c); err != nil {
+		if err := register(c); err != nil {
 			return nil, err
 		}
 	}

@@ -1,0 +1,146 @@
+package options
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/healthz"
+	"k8s.io/component-base/metrics/legacyregistry"
+	"k8s.io/klog/v2"
+
+	"github.com/leat-dev/leat/pkg/apiserver"
+	"github.com/leat-dev/leat/pkg/apply"
+	"github.com/leat-dev/leat/pkg/apply/inventory"
+	"github.com/leat-dev/leat/pkg/build"
+	"github.com/leat-dev/leat/pkg/reconcilers"
+	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
+	"github.com/leat-dev/leat/pkg/record"
+	"github.com/leat-dev/leat/pkg/source/git"
+	"github.com/leat-dev/leat/pkg/target"
+)
+
+const (
+	// digestKeyBytes is the size of the key of digests, that of the hash.
+	digestKeyBytes = 32
+
+	// stopTimeout is how long a stopping server waits for the runs under way.
+	// They are cancelled; what takes time is to write down how far they got.
+	stopTimeout = 20 * time.Second
+)
+
+// addReconcilers opens the engines and has the server run the reconcilers.
+func (o *Options) addReconcilers(ctx context.Context, config *apiserver.Config, e *Engines, closers *closers) error {
+	key, err := digestKey(ctx, e.Records)
+	if err != nil {
+		return err
+	}
+	fetcher, err := git.New(o.gitDir(), e.Artifacts, git.Options{})
+	if err != nil {
+		return fmt.Errorf("opening the copies of Git repositories: %w", err)
+	}
+	closers.add(func() error { fetcher.Close(); return nil })
+	pool, err := build.NewPool(build.PoolOptions{
+		Command: []string{o.BuildWorker}, Workers: o.BuildWorkers, DigestKey: key, Logger: klog.FromContext(ctx),
+	})
+	if err != nil {
+		return fmt.Errorf("starting the build workers (--build-worker=%s): %w", o.BuildWorker, err)
+	}
+	closers.add(pool.Close)
+	// The target outlives ctx: what runs when the server is told to stop is still
+	// allowed to finish its writes.
+	host, err := target.New(context.WithoutCancel(ctx), e.Host, target.Options{DigestKey: key})
+	if err != nil {
+		return fmt.Errorf("opening the host cluster as a target: %w", err)
+	}
+	closers.add(func() error { host.Close(); return nil })
+	metrics, err := runtime.NewMetrics(legacyregistry.Register)
+	if err != nil {
+		return fmt.Errorf("registering the metrics of reconcilers: %w", err)
+	}
+	instance, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("finding the name of this host for events: %w", err)
+	}
+	manager, err := reconcilers.New(reconcilers.Config{
+		Loopback:              config.GenericConfig.LoopbackClientConfig,
+		Host:                  e.Host,
+		Artifacts:             e.Artifacts,
+		Git:                   fetcher,
+		Builder:               pool,
+		Engine:                apply.NewEngine(host, inventory.New(e.Records), apply.EngineOptions{}),
+		Concurrency:           o.Concurrent,
+		DefaultServiceAccount: o.DefaultServiceAccount,
+		NoCrossNamespaceRefs:  o.NoCrossNamespaceRefs,
+		Instance:              instance,
+		Metrics:               metrics,
+		Clock:                 config.ExtraConfig.Clock,
+	})
+	if err != nil {
+		return err
+	}
+	o.hookReconcilers(config, manager)
+	return nil
+}
+
+// hookReconcilers starts the manager when the server serves, and stops it while
+// the server still does, since the last thing that a run does is to write its
+// status.
+func (o *Options) hookReconcilers(config *apiserver.Config, manager *reconcilers.Manager) {
+	const name = "reconcilers"
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	config.GenericConfig.AddReadyzChecks(healthz.NamedCheck(name, func(*http.Request) error {
+		if !manager.HasSynced() {
+			return errors.New("the objects to reconcile have not been read yet")
+		}
+		return nil
+	}))
+	config.ExtraConfig.Start = append(config.ExtraConfig.Start, apiserver.Hook{
+		Name: name,
+		Run: func(hook genericapiserver.PostStartHookContext) error {
+			ctx, cancel := context.WithCancel(context.WithoutCancel(hook))
+			go func() { <-stop; cancel() }()
+			go func() {
+				defer close(stopped)
+				if err := manager.Run(ctx); err != nil {
+					klog.FromContext(ctx).Error(err, "The reconcilers ended")
+				}
+			}()
+			return nil
+		},
+	})
+	config.ExtraConfig.Stop = append(config.ExtraConfig.Stop, apiserver.StopHook{
+		Name: name,
+		Run: func() error {
+			close(stop)
+			select {
+			case <-stopped:
+				return nil
+			case <-time.After(stopTimeout):
+				return fmt.Errorf("runs were still under way after %s", stopTimeout)
+			}
+		},
+	})
+}
+
+// digestKey returns the key of this installation's digests. They cover values of
+// Secrets, and without the key they could be guessed from a digest.
+func digestKey(ctx context.Context, records *record.Store) ([]byte, error) {
+	fresh := make([]byte, digestKeyBytes)
+	if _, err := rand.Read(fresh); err != nil {
+		return nil, fmt.Errorf("making a digest key: %w", err)
+	}
+	key, err := records.Create(ctx, "installation", "digest-key", fresh)
+	if err != nil {
+		return nil, fmt.Errorf("reading the digest key: %w", err)
+	}
+	if len(key) != digestKeyBytes {
+		return nil, fmt.Errorf("the digest key has %d bytes, want %d", len(key), digestKeyBytes)
+	}
+	return key, nil
+}
