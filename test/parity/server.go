@@ -4,14 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/openapi"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/retry"
 	"k8s.io/kube-openapi/pkg/spec3"
@@ -41,16 +44,25 @@ func NewServer(config *rest.Config) (*Server, error) {
 	return &Server{config: config, dynamic: d, discovery: disco}, nil
 }
 
-// OpenAPI reads the OpenAPI v3 document of a kind's group version.
-func (s *Server) OpenAPI(kind *Kind) (*spec3.OpenAPI, error) {
-	paths, err := s.discovery.OpenAPIV3().Paths()
-	if err != nil {
-		return nil, fmt.Errorf("listing the OpenAPI documents: %w", err)
-	}
+// openAPIInterval is how often is asked for a document that is not there yet.
+const openAPIInterval = 100 * time.Millisecond
+
+// OpenAPI reads the OpenAPI v3 document of a kind's group version. The
+// aggregator learns of it some seconds after the server is available, so that
+// it is waited for, until the context ends.
+func (s *Server) OpenAPI(ctx context.Context, kind *Kind) (*spec3.OpenAPI, error) {
 	name := "apis/" + kind.GroupVersionKind().GroupVersion().String()
-	path, ok := paths[name]
-	if !ok {
-		return nil, fmt.Errorf("there is no OpenAPI document %s", name)
+	var path openapi.GroupVersion
+	err := wait.PollUntilContextCancel(ctx, openAPIInterval, true, func(context.Context) (found bool, err error) {
+		paths, err := s.discovery.OpenAPIV3().Paths()
+		if err != nil {
+			return false, fmt.Errorf("listing the OpenAPI documents: %w", err)
+		}
+		path, found = paths[name]
+		return found, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("waiting for the OpenAPI document %s: %w", name, err)
 	}
 	data, err := path.Schema(runtime.ContentTypeJSON)
 	if err != nil {
