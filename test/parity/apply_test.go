@@ -53,7 +53,7 @@ func newApplier(t *testing.T, kind *Kind) *applier {
 
 func (a *applier) apply(who, spec string, force bool) error {
 	a.t.Helper()
-	applied := &unstructured.Unstructured{Object: object(a.kind, spec)}
+	applied := &unstructured.Unstructured{Object: object(a.t, a.kind, spec)}
 	result, err := a.manager.Apply(a.live.DeepCopyObject(), applied, who, force)
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (a *applier) owned(who string) []string {
 			continue
 		}
 		set := &fieldpath.Set{}
-		if err := set.FromJSON(strings.NewReader(string(entry.FieldsV1.Raw))); err != nil {
+		if err := set.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
 			a.t.Fatal(err)
 		}
 		set.Leaves().Iterate(func(path fieldpath.Path) {

@@ -41,14 +41,15 @@ var specs = map[string]map[string]string{
 	},
 }
 
-func object(kind *Kind, spec string) map[string]any {
+func object(t testing.TB, kind *Kind, spec string) map[string]any {
+	t.Helper()
 	content := map[string]any{
 		"apiVersion": kind.GroupVersionKind().GroupVersion().String(), "kind": kind.Kind,
 		"metadata": map[string]any{"name": "sample", "namespace": Namespace},
 	}
 	var parsed map[string]any
 	if err := json.Unmarshal([]byte(spec), &parsed); err != nil {
-		panic(err)
+		t.Fatal(err)
 	}
 	content["spec"] = parsed
 	return content
@@ -59,7 +60,7 @@ func TestSpecComesBackByteForByte(t *testing.T) {
 	for _, kind := range served(t) {
 		for name, spec := range specs[kind.Kind] {
 			t.Run(kind.Kind+"/"+name, func(t *testing.T) {
-				obj, err := accept.decode(object(kind, spec))
+				obj, err := accept.decode(object(t, kind, spec))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -111,7 +112,7 @@ func TestDefaults(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			kind := kindNamed(t, test.kind)
-			obj, err := accept.decode(object(kind, test.spec))
+			obj, err := accept.decode(object(t, kind, test.spec))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,7 +145,7 @@ func TestUnknownFieldsAreNamed(t *testing.T) {
 		"letter case":     `{"Interval":"1m","url":"https://h/r"}`,
 		"unknown in list": `{"interval":"1m","url":"https://h/r","include":[{"repository":{"name":"a","namespace":"b"}}]}`,
 	} {
-		if _, err := accept.decode(object(kindNamed(t, sourcev1.GitRepositoryKind), spec)); err == nil {
+		if _, err := accept.decode(object(t, kindNamed(t, sourcev1.GitRepositoryKind), spec)); err == nil {
 			t.Errorf("%s is accepted", name)
 		}
 	}
