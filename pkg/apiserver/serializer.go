@@ -8,8 +8,9 @@ import "k8s.io/apimachinery/pkg/runtime"
 // as the codec factory does, it would be picked by every client that prefers it;
 // kube-controller-manager does, and the deletion of each namespace that holds one
 // of our objects would fail with 406 after the objects are gone
-// (kubernetes/kubernetes#86666). Metadata and tables are encoded by other means
-// and keep their protobuf.
+// (kubernetes/kubernetes#86666). Clients that want only metadata, such as the
+// garbage collector, name JSON as their second choice and get that: the generic
+// server negotiates a media type before it looks at what is to be encoded.
 type withoutProtobuf struct {
 	runtime.NegotiatedSerializer
 }

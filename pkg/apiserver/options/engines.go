@@ -1,10 +1,12 @@
 package options
 
 import (
+	"context"
 	"fmt"
 	"path"
 
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 
 	"github.com/leat-dev/leat/pkg/artifact"
 	"github.com/leat-dev/leat/pkg/record"
@@ -24,7 +26,7 @@ type Engines struct {
 }
 
 // openEngines opens the stores. etcd must run.
-func (o *Options) openEngines(closers *closers) (*Engines, error) {
+func (o *Options) openEngines(ctx context.Context, closers *closers) (*Engines, error) {
 	host, err := o.hostConfig()
 	if err != nil {
 		return nil, err
@@ -39,6 +41,9 @@ func (o *Options) openEngines(closers *closers) (*Engines, error) {
 		return nil, fmt.Errorf("opening the artifact store: %w", err)
 	}
 	closers.add(artifacts.Close)
+	for _, damage := range artifacts.Damaged() {
+		klog.FromContext(ctx).Error(damage, "Damage in the artifact store was set aside; what it belonged to is fetched again")
+	}
 	return &Engines{
 		Artifacts: artifacts,
 		Records:   record.New(client, path.Join(o.Recommended.Etcd.StorageConfig.Prefix, internalRecords)),

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"time"
 
-	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
@@ -25,17 +23,11 @@ import (
 	"github.com/leat-dev/leat/pkg/target"
 )
 
-const (
-	// digestKeyBytes is the size of the key of digests, that of the hash.
-	digestKeyBytes = 32
-
-	// stopTimeout is how long a stopping server waits for the runs under way.
-	// They are cancelled; what takes time is to write down how far they got.
-	stopTimeout = 20 * time.Second
-)
+// digestKeyBytes is the size of the key of digests, that of the hash.
+const digestKeyBytes = 32
 
 // addReconcilers opens the engines and has the server run the reconcilers.
-func (o *Options) addReconcilers(ctx context.Context, config *apiserver.Config, e *Engines, closers *closers) error {
+func (o *Options) addReconcilers(ctx context.Context, config *apiserver.Config, e *Engines, work *background, closers *closers) error {
 	key, err := digestKey(ctx, e.Records)
 	if err != nil {
 		return err
@@ -84,48 +76,21 @@ func (o *Options) addReconcilers(ctx context.Context, config *apiserver.Config, 
 	if err != nil {
 		return err
 	}
-	o.hookReconcilers(config, manager)
+	hookReconcilers(config, manager, work)
 	return nil
 }
 
-// hookReconcilers starts the manager when the server serves, and stops it while
-// the server still does, since the last thing that a run does is to write its
-// status.
-func (o *Options) hookReconcilers(config *apiserver.Config, manager *reconcilers.Manager) {
+// hookReconcilers starts the manager when the server serves. The server is ready
+// when the manager knows all objects.
+func hookReconcilers(config *apiserver.Config, manager *reconcilers.Manager, work *background) {
 	const name = "reconcilers"
-	stop, stopped := make(chan struct{}), make(chan struct{})
 	config.GenericConfig.AddReadyzChecks(healthz.NamedCheck(name, func(*http.Request) error {
 		if !manager.HasSynced() {
 			return errors.New("the objects to reconcile have not been read yet")
 		}
 		return nil
 	}))
-	config.ExtraConfig.Start = append(config.ExtraConfig.Start, apiserver.Hook{
-		Name: name,
-		Run: func(hook genericapiserver.PostStartHookContext) error {
-			ctx, cancel := context.WithCancel(context.WithoutCancel(hook))
-			go func() { <-stop; cancel() }()
-			go func() {
-				defer close(stopped)
-				if err := manager.Run(ctx); err != nil {
-					klog.FromContext(ctx).Error(err, "The reconcilers ended")
-				}
-			}()
-			return nil
-		},
-	})
-	config.ExtraConfig.Stop = append(config.ExtraConfig.Stop, apiserver.StopHook{
-		Name: name,
-		Run: func() error {
-			close(stop)
-			select {
-			case <-stopped:
-				return nil
-			case <-time.After(stopTimeout):
-				return fmt.Errorf("runs were still under way after %s", stopTimeout)
-			}
-		},
-	})
+	config.ExtraConfig.Start = append(config.ExtraConfig.Start, work.hook(name, manager.Run))
 }
 
 // digestKey returns the key of this installation's digests. They cover values of

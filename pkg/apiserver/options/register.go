@@ -3,9 +3,11 @@ package options
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
@@ -15,8 +17,11 @@ import (
 	"github.com/leat-dev/leat/pkg/apiserver/registration"
 )
 
+// readyPoll is how often the server asks itself whether it is ready.
+const readyPoll = 100 * time.Millisecond
+
 // addRegistration has the server keep its APIServices true while it serves.
-func (o *Options) addRegistration(config *apiserver.Config, host *rest.Config, authorities registration.CABundle) error {
+func (o *Options) addRegistration(config *apiserver.Config, host *rest.Config, authorities registration.CABundle, work *background) error {
 	core, err := kubernetes.NewForConfig(host)
 	if err != nil {
 		return fmt.Errorf("making a client of the host cluster: %w", err)
@@ -45,23 +50,51 @@ func (o *Options) addRegistration(config *apiserver.Config, host *rest.Config, a
 		return err
 	}
 	config.GenericConfig.AddReadyzChecks(registrar)
-	config.ExtraConfig.Start = append(config.ExtraConfig.Start, apiserver.Hook{
-		Name: "register-apiservices",
-		Run: func(ctx genericapiserver.PostStartHookContext) error {
-			go registrar.Run(ctx)
-			go touch(ctx, registrar)
+	config.ExtraConfig.Start = append(config.ExtraConfig.Start,
+		work.hook("register-apiservices", func(ctx context.Context) error {
+			registrar.Run(ctx)
 			return nil
-		},
-	})
+		}),
+		work.hook("touch-apiservices", func(ctx context.Context) error {
+			return touchWhenReady(ctx, config.GenericConfig.LoopbackClientConfig, registrar)
+		}))
 	return nil
 }
 
-// touch has kube-apiserver look at this server at once. That it could not is no
-// reason to end: it looks by itself within half a minute.
-func touch(ctx context.Context, registrar *registration.Registrar) {
+// touchWhenReady has kube-apiserver look at this server as soon as it is ready.
+// That it could not be told is no reason to end: it looks by itself within half a
+// minute.
+func touchWhenReady(ctx context.Context, loopback *rest.Config, registrar *registration.Registrar) error {
+	client, err := rest.HTTPClientFor(loopback)
+	if err != nil {
+		return fmt.Errorf("making a client of this server: %w", err)
+	}
+	defer client.CloseIdleConnections()
+	err = wait.PollUntilContextCancel(ctx, readyPoll, true, func(ctx context.Context) (bool, error) {
+		return ready(ctx, client, loopback.Host)
+	})
+	if err != nil {
+		return fmt.Errorf("waiting to be ready: %w", err)
+	}
 	if err := registrar.Touch(ctx); err != nil && ctx.Err() == nil {
 		klog.FromContext(ctx).Error(err, "Telling kube-apiserver that this server is ready failed")
 	}
+	return nil
+}
+
+// ready asks the server itself, as others do. One that does not listen yet is
+// not ready.
+func ready(ctx context.Context, client *http.Client, host string) (bool, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, host+"/readyz", nil)
+	if err != nil {
+		return false, err
+	}
+	response, err := client.Do(req)
+	if err != nil {
+		return false, nil //nolint:nilerr // not listening yet
+	}
+	defer func() { _ = response.Body.Close() }() // it was not read
+	return response.StatusCode == http.StatusOK, nil
 }
 
 // servicePort is the port that kube-apiserver is told: that of the Service, or

@@ -2,6 +2,7 @@ package options
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -46,19 +47,23 @@ func (o *Options) Run(ctx context.Context) (err error) {
 	if err := o.startEtcd(ctx, cancel, closers); err != nil {
 		return err
 	}
-	engines, err := o.openEngines(closers)
+	engines, err := o.openEngines(ctx, closers)
 	if err != nil {
 		return err
 	}
-	config, err := o.Config(ctx, engines)
+	work := newBackground(ctx, cancel)
+	config, err := o.Config(ctx, engines, work)
 	if err != nil {
 		return err
 	}
 	if o.Reconcile {
-		if err := o.addReconcilers(ctx, config, engines, closers); err != nil {
+		if err := o.addReconcilers(ctx, config, engines, work, closers); err != nil {
 			return err
 		}
 	}
+	// Before the engines are closed nothing may work with them any more, also
+	// where the server ended without stopping in order.
+	closers.add(work.stop)
 	server, err := config.Complete().New()
 	if err != nil {
 		return err
@@ -66,14 +71,14 @@ func (o *Options) Run(ctx context.Context) (err error) {
 	if err := server.Run(ctx); err != nil {
 		return err
 	}
-	if cause := context.Cause(ctx); cause != nil && cause != context.Canceled {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return nil
 }
 
 // Config makes the configuration of a server from the options. etcd must run.
-func (o *Options) Config(ctx context.Context, engines *Engines) (*apiserver.Config, error) {
+func (o *Options) Config(ctx context.Context, engines *Engines, work *background) (*apiserver.Config, error) {
 	groups := newGroups(engines.Artifacts)
 	scheme, err := apiserver.NewScheme(types(groups)...)
 	if err != nil {
@@ -98,10 +103,11 @@ func (o *Options) Config(ctx context.Context, engines *Engines) (*apiserver.Conf
 			Schema: validator,
 			Groups: groups,
 			Clock:  clock.RealClock{},
+			Stop:   []apiserver.StopHook{work.stopHook()},
 		},
 	}
 	if o.RegisterAPIServices {
-		if err := o.addRegistration(config, engines.Host, certificates); err != nil {
+		if err := o.addRegistration(config, engines.Host, certificates, work); err != nil {
 			return nil, err
 		}
 	}

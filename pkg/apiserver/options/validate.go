@@ -101,6 +101,11 @@ func (o *Options) validateLeat() []error {
 			errs = append(errs, fmt.Errorf("%s %q: %s", flag, name, problem))
 		}
 	}
+	if o.DefaultServiceAccount != "" {
+		for _, problem := range validation.IsDNS1123Subdomain(o.DefaultServiceAccount) {
+			errs = append(errs, fmt.Errorf("--default-service-account %q: %s", o.DefaultServiceAccount, problem))
+		}
+	}
 	if o.ServiceExternalName != "" {
 		for _, problem := range validation.IsDNS1123Subdomain(o.ServiceExternalName) {
 			errs = append(errs, fmt.Errorf("--service-external-name %q: %s", o.ServiceExternalName, problem))
