@@ -45,6 +45,7 @@ type Queue struct {
 	ring    ring
 	timers  timerHeap
 	waiting int
+	claimed int
 	closed  bool
 }
 
@@ -220,6 +221,15 @@ func (q *Queue) Len() int {
 	return q.waiting
 }
 
+// Busy reports whether keys wait or run, or their time has come. If not, there
+// is nothing left to do but to wait for the clock and for new keys.
+func (q *Queue) Busy() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	due := len(q.timers) > 0 && !q.timers[0].at.After(q.o.Clock.Now())
+	return q.waiting+q.claimed > 0 || due
+}
+
 // Run moves keys whose time has come into the queue until ctx ends, and closes
 // the queue then: nothing is added or handed out any more.
 func (q *Queue) Run(ctx context.Context) {
@@ -293,6 +303,7 @@ func (q *Queue) next() (c *Claim, closed bool) {
 	it := q.items[key]
 	c = &Claim{Key: key, Triggers: it.pending, Waited: q.o.Clock.Since(it.since)}
 	it.claim, it.queued, it.pending = c, false, 0
+	q.claimed++
 	q.unschedule(it)
 	q.count(-1)
 	if q.waiting > 0 {
@@ -324,6 +335,7 @@ func (q *Queue) enqueue(it *item) {
 // meanwhile.
 func (q *Queue) release(it *item) {
 	it.claim = nil
+	q.claimed--
 	if it.pending != 0 && !q.closed {
 		q.enqueue(it)
 	}

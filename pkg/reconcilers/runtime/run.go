@@ -50,6 +50,8 @@ func IsSuperseded(ctx context.Context) bool {
 // run that is over in a moment need not say that it has begun: that halves the
 // status writes of most runs. report ends before Patiently returns.
 func Patiently(ctx context.Context, c clock.WithTicker, grace time.Duration, work func(context.Context) error, report func()) error {
+	timer := c.NewTimer(grace)
+	defer timer.Stop()
 	done := make(chan error, 1)
 	panicked := make(chan any, 1)
 	go func() {
@@ -61,8 +63,6 @@ func Patiently(ctx context.Context, c clock.WithTicker, grace time.Duration, wor
 		}()
 		done <- work(ctx)
 	}()
-	timer := c.NewTimer(grace)
-	defer timer.Stop()
 	late := timer.C()
 	for {
 		select {

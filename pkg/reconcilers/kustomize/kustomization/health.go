@@ -69,7 +69,7 @@ func (a *attempt) healthy(ctx context.Context) error {
 	defer cancel()
 	began := a.Clock.Now()
 	timeout := a.memo.healthDeadline.Sub(began)
-	err := errTimeIsUp
+	err := fmt.Errorf("the timeout of %s was over before health could be checked", a.obj.GetTimeout())
 	if timeout > 0 {
 		message := fmt.Sprintf("Running health checks for revision %s with a timeout of %s", a.revision, a.obj.GetTimeout())
 		err = runtime.Patiently(ctx, a.Clock, a.Grace, func(ctx context.Context) error {
@@ -99,8 +99,6 @@ func (a *attempt) healthy(ctx context.Context) error {
 	a.setCondition(meta.HealthyCondition, metav1.ConditionFalse, meta.HealthCheckFailedReason, err.Error())
 	return a.failed(ctx, meta.HealthCheckFailedReason, err)
 }
-
-var errTimeIsUp = errors.New("no time was left for health checks")
 
 // isTransient reports whether an error says more about the moment than about
 // what was asked for.

@@ -105,10 +105,6 @@ func (a *attempt) tell(f *failure) {
 // succeeded ends a run whose revision is applied and, where that is asked for,
 // healthy.
 func (a *attempt) succeeded(ctx context.Context) (runtime.Result, error) {
-	interval := a.obj.GetInterval()
-	if a.full {
-		a.memo.due = a.Clock.Now().Add(interval)
-	}
 	before := a.obj.Status
 	wasReady := runtime.IsTrue(before.Conditions, meta.ReadyCondition)
 	// That nothing has changed, and nothing had to be put right, is no news: an

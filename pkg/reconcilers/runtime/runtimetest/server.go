@@ -35,6 +35,7 @@ type Server[O Object] struct {
 	indexer  cache.Indexer
 	handlers []cache.ResourceEventHandler
 	before   []func()
+	changed  chan struct{} // closed by the next change
 
 	// StatusWrites and Writes count the requests that changed a status, and
 	// anything else.
@@ -44,7 +45,7 @@ type Server[O Object] struct {
 // NewServer returns an empty server.
 func NewServer[O Object](resource schema.GroupResource, empty func() O) *Server[O] {
 	return &Server[O]{
-		resource: resource, empty: empty,
+		resource: resource, empty: empty, changed: make(chan struct{}),
 		indexer: cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}),
 	}
 }
@@ -80,12 +81,45 @@ func (s *Server[O]) Update(namespace, name string, change func(O)) error {
 	}
 	changed := old.DeepCopyObject().(O)
 	change(changed)
-	if !reflect.DeepEqual(part(old, "Spec").Interface(), part(changed, "Spec").Interface()) {
+	if spec := part(old, "Spec"); spec.IsValid() && !reflect.DeepEqual(spec.Interface(), part(changed, "Spec").Interface()) {
 		changed.SetGeneration(old.GetGeneration() + 1)
 	}
-	part(changed, "Status").Set(part(old, "Status"))
+	if status := part(old, "Status"); status.IsValid() {
+		part(changed, "Status").Set(status)
+	}
 	s.store(changed, &old)
 	return nil
+}
+
+// UpdateStatus changes an object's status as another controller does.
+func (s *Server[O]) UpdateStatus(namespace, name string, change func(O)) error {
+	old, err := s.get(namespace, name)
+	if err != nil {
+		return err
+	}
+	changed := old.DeepCopyObject().(O)
+	change(changed)
+	s.store(changed, &old)
+	return nil
+}
+
+// Await waits until an object is as it should be, and returns it. An empty
+// object is passed to done when there is none.
+func (s *Server[O]) Await(ctx context.Context, namespace, name string, done func(obj O, exists bool) bool) (O, error) {
+	for {
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		obj, err := s.get(namespace, name)
+		if done(obj, err == nil) {
+			return obj, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return obj, context.Cause(ctx)
+		}
+	}
 }
 
 // Delete deletes an object, which waits for its finalizers.
@@ -131,6 +165,8 @@ func (s *Server[O]) store(obj O, old *O) O {
 		err = s.indexer.Add(obj)
 	}
 	handlers := slices.Clone(s.handlers)
+	close(s.changed)
+	s.changed = make(chan struct{})
 	s.mu.Unlock()
 	if err != nil {
 		panic(err) // an index function failed: the test is wrong

@@ -1,0 +1,387 @@
+package kustomization
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	kustomizev1 "github.com/leat-dev/leat/pkg/apis/kustomize/v1"
+	"github.com/leat-dev/leat/pkg/apis/meta"
+	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
+	"github.com/leat-dev/leat/pkg/reconcilers/runtime/runtimetest"
+)
+
+func TestInstall(t *testing.T) {
+	w := newWorld(t)
+	revision := w.push("1", map[string]string{"a/cm.yaml": configMap("one", "1"), "a/other.yaml": configMap("two", "2")})
+	w.kustomizations.Create(kustomization("a", waiting))
+	got := w.awaitReady("a", revision)
+
+	now := metav1.NewTime(w.clock.Now())
+	at := func(c metav1.Condition) metav1.Condition {
+		c.ObservedGeneration, c.LastTransitionTime = 1, now
+		return c
+	}
+	digest := got.Status.History[0].Digest
+	want := kustomizev1.KustomizationStatus{
+		ObservedGeneration: 1,
+		Conditions: []metav1.Condition{
+			at(metav1.Condition{Type: "Ready", Status: "True", Reason: "ReconciliationSucceeded", Message: "Applied revision: main@sha1:1"}),
+			at(metav1.Condition{Type: "Healthy", Status: "True", Reason: "Succeeded", Message: "Health check passed in 0s"}),
+		},
+		LastAppliedRevision: revision, LastAttemptedRevision: revision,
+		Inventory: &kustomizev1.ResourceInventory{Entries: []kustomizev1.ResourceRef{
+			{ID: "demo_one__ConfigMap", Version: "v1"}, {ID: "demo_two__ConfigMap", Version: "v1"},
+		}},
+		History: []kustomizev1.Snapshot{{
+			Digest: digest, FirstReconciled: now, LastReconciled: now, LastReconciledDuration: "0s",
+			LastReconciledStatus: "ReconciliationSucceeded", TotalReconciliations: 1, Metadata: map[string]string{"revision": revision},
+		}},
+	}
+	if diff := cmp.Diff(want, got.Status); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+	if !strings.HasPrefix(digest, "sha256:") {
+		t.Errorf("digest %q", digest)
+	}
+	if n := w.kustomizations.StatusWrites.Load(); n != 1 {
+		t.Errorf("%d status writes, want 1", n)
+	}
+	if n := w.kustomizations.Writes.Load(); n != 1 || len(got.Finalizers) != 1 || got.Finalizers[0] != meta.Finalizer {
+		t.Errorf("%d other writes, finalizers %v; want the finalizer written once", n, got.Finalizers)
+	}
+	w.settleEvents(t, []runtimetest.Event{{
+		Type: "Normal", Object: "demo/a", Reason: "ReconciliationSucceeded",
+		Message:  "ConfigMap/demo/one created\nConfigMap/demo/two created",
+		Metadata: map[string]string{"revision": revision, "originRevision": ""},
+	}})
+}
+
+// settleEvents compares the events since the last call; a run writes them after
+// its status.
+func (w *world) settleEvents(t *testing.T, want []runtimetest.Event) {
+	t.Helper()
+	w.awaitIdle()
+	got := w.events.Take()
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// TestPushes says what a push costs an object, by what it changes.
+func TestPushes(t *testing.T) {
+	base := map[string]string{"a/cm.yaml": configMap("one", "1"), "b/cm.yaml": configMap("b", "1")}
+	for _, tc := range []struct {
+		name   string
+		file   string
+		to     string
+		builds int
+		want   counts
+		events int
+	}{
+		{"another directory", "b/cm.yaml", configMap("b", "2"), 0, counts{}, 0},
+		{"a file that is no manifest", "a/README.md", "hello", 0, counts{}, 0},
+		{"a comment", "a/cm.yaml", "# hello\n" + configMap("one", "1"), 1, counts{}, 0},
+		{"an object", "a/cm.yaml", configMap("one", "2"), 1, counts{1, 1, 1}, 1},
+		{"a new file", "a/new.yaml", configMap("new", "2"), 1, counts{1, 1, 1}, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			first := w.push("1", base)
+			w.kustomizations.Create(kustomization("a", waiting))
+			before := w.awaitReady("a", first)
+			w.awaitIdle()
+			w.events.Take()
+			w.builds.take()
+			w.cluster.take()
+			writes := w.kustomizations.StatusWrites.Load()
+
+			files := map[string]string{tc.file: tc.to}
+			for k, v := range base {
+				if k != tc.file {
+					files[k] = v
+				}
+			}
+			second := w.push("2", files)
+			got := w.awaitReady("a", second)
+			w.awaitIdle()
+			if n := w.builds.take(); n != tc.builds {
+				t.Errorf("%d builds, want %d", n, tc.builds)
+			}
+			if diff := cmp.Diff(tc.want, w.cluster.take()); diff != "" {
+				t.Errorf("requests to the cluster (-want +got):\n%s", diff)
+			}
+			if n := w.kustomizations.StatusWrites.Load() - writes; n != 1 {
+				t.Errorf("%d status writes, want 1", n)
+			}
+			if got.Status.LastAttemptedRevision != second {
+				t.Errorf("lastAttemptedRevision %q", got.Status.LastAttemptedRevision)
+			}
+			if same := tc.want == (counts{}); same != (got.Status.History[0].TotalReconciliations == 2) {
+				t.Errorf("history %+v", got.Status.History)
+			}
+			if diff := cmp.Diff(ready(before).LastTransitionTime, ready(got).LastTransitionTime); diff != "" {
+				t.Errorf("Ready seems to have changed: %s", diff)
+			}
+		})
+	}
+}
+
+func TestIntervalComparesWithTheCluster(t *testing.T) {
+	w := newWorld(t)
+	revision := w.push("1", map[string]string{"a/cm.yaml": configMap("one", "1")})
+	w.kustomizations.Create(kustomization("a"))
+	w.awaitReady("a", revision)
+	w.awaitIdle()
+	w.events.Take()
+	w.cluster.take()
+	writes := w.kustomizations.StatusWrites.Load()
+
+	w.step(10 * time.Minute)
+	if diff := cmp.Diff(counts{Plans: 1, Applies: 1}, w.cluster.take()); diff != "" {
+		t.Errorf("requests to the cluster (-want +got):\n%s", diff)
+	}
+	if n := w.kustomizations.StatusWrites.Load() - writes; n != 0 {
+		t.Errorf("an interval without news cost %d status writes", n)
+	}
+
+	// What drifted is put right, and told.
+	w.cluster.mu.Lock()
+	for k := range w.cluster.live {
+		w.cluster.live[k] = "drifted"
+	}
+	w.cluster.mu.Unlock()
+	w.clock.Step(10 * time.Minute)
+	w.await("a", "put right", func(k *kustomizev1.Kustomization) bool { return k.Status.History[0].TotalReconciliations == 2 })
+	w.settleEvents(t, []runtimetest.Event{{
+		Type: "Normal", Object: "demo/a", Reason: "ReconciliationSucceeded", Message: "ConfigMap/demo/one configured",
+		Metadata: map[string]string{"revision": revision, "originRevision": ""},
+	}})
+}
+
+// TestPushesDoNotPostponeTheInterval: a busy repository must not keep its
+// untouched users from being compared with the cluster.
+func TestPushesDoNotPostponeTheInterval(t *testing.T) {
+	w := newWorld(t)
+	files := map[string]string{"a/cm.yaml": configMap("one", "1")}
+	w.kustomizations.Create(kustomization("a"))
+	w.awaitReady("a", w.push("0", files))
+	w.awaitIdle()
+	w.cluster.take()
+	for i := range 4 {
+		w.clock.Step(2 * time.Minute)
+		files["b"] = fmt.Sprint(i)
+		w.awaitReady("a", w.push(fmt.Sprint(i+1), files))
+		w.awaitIdle()
+	}
+	if got := w.cluster.take(); got != (counts{}) {
+		t.Errorf("before the interval was over: %+v", got)
+	}
+	w.step(2 * time.Minute)
+	if got := w.cluster.take(); got.Plans != 1 {
+		t.Errorf("after the interval: %+v, want one plan", got)
+	}
+}
+
+func TestRequest(t *testing.T) {
+	w := newWorld(t)
+	revision := w.push("1", map[string]string{"a/cm.yaml": configMap("one", "1")})
+	w.kustomizations.Create(kustomization("a"))
+	w.awaitReady("a", revision)
+	w.awaitIdle()
+	w.cluster.take()
+	for _, tc := range []struct{ token, force string }{{"t1", ""}, {"t2", "t2"}, {"t3", "t2"}} {
+		if err := w.kustomizations.Update("demo", "a", func(k *kustomizev1.Kustomization) {
+			k.Annotations = map[string]string{meta.ReconcileRequestAnnotation: tc.token, meta.ForceRequestAnnotation: tc.force}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		w.await("a", "asked", func(k *kustomizev1.Kustomization) bool { return k.Status.LastHandledReconcileAt == tc.token })
+		if got := w.cluster.take(); got.Plans != 1 || got.Applies != 1 {
+			t.Errorf("%s: %+v, want everything compared", tc.token, got)
+		}
+		if got, want := w.cluster.requests[len(w.cluster.requests)-1].Force, tc.token == tc.force; got != want {
+			t.Errorf("%s: force %v, want %v", tc.token, got, want)
+		}
+	}
+}
+
+func TestHealth(t *testing.T) {
+	t.Run("slow", func(t *testing.T) {
+		w := newWorld(t)
+		w.cluster.health("one", false)
+		revision := w.push("1", map[string]string{"a/cm.yaml": configMap("one", "1"), "b/cm.yaml": configMap("b", "1")})
+		w.kustomizations.Create(kustomization("a", waiting))
+		// The only slot is free for another object meanwhile.
+		w.kustomizations.Create(kustomization("b", waiting))
+		w.awaitReady("b", revision)
+		w.awaitWaits(2)
+		w.clock.Step(2 * time.Second)
+		got := w.await("a", "in progress", func(k *kustomizev1.Kustomization) bool { return len(k.Status.Conditions) > 0 })
+		if r := condition(got, "Reconciling"); r.Status != "True" || ready(got).Status != "Unknown" || condition(got, "Healthy").Status != "Unknown" ||
+			r.Message != "Running health checks for revision main@sha1:1 with a timeout of 9m30s" || got.Status.Inventory == nil || got.Status.LastAppliedRevision != "" {
+			t.Errorf("in progress: %s", summary(got))
+		}
+		w.cluster.health("one", true)
+		got = w.awaitReady("a", revision)
+		if m := condition(got, "Healthy").Message; m != "Health check passed in 2s" {
+			t.Errorf("message %q", m)
+		}
+		if n := w.kustomizations.StatusWrites.Load(); n != 1+2 {
+			t.Errorf("%d status writes, want 1 and 2", n)
+		}
+	})
+	t.Run("timeout", func(t *testing.T) {
+		w := newWorld(t)
+		w.cluster.health("one", false)
+		w.push("1", map[string]string{"a/cm.yaml": configMap("one", "1")})
+		w.kustomizations.Create(kustomization("a", waiting, func(s *kustomizev1.KustomizationSpec) {
+			d := meta.Duration("40s")
+			s.Timeout = &d
+		}))
+		w.awaitWaits(1)
+		w.clock.Step(2 * time.Second)
+		w.awaitReason("a", "Progressing")
+		w.clock.Step(38 * time.Second)
+		got := w.awaitReason("a", meta.HealthCheckFailedReason)
+		if m := ready(got).Message; !strings.Contains(m, "ConfigMap/demo/one is InProgress") {
+			t.Errorf("message %q", m)
+		}
+		if got.Status.LastAppliedRevision != "" || got.Status.Inventory == nil || condition(got, "Reconciling").Reason != "ProgressingWithRetry" || condition(got, "Healthy").Status != "False" {
+			t.Errorf("%s", summary(got))
+		}
+		// It is tried again after the retry interval, with all that a run does.
+		w.cluster.health("one", true)
+		w.awaitIdle()
+		w.clock.Step(time.Minute)
+		w.awaitReady("a", "main@sha1:1")
+		if c := w.cluster.counts(); c.Plans != 2 {
+			t.Errorf("%d plans, want 2", c.Plans)
+		}
+	})
+	t.Run("a new revision does not wait for the old one", func(t *testing.T) {
+		w := newWorld(t)
+		w.cluster.health("bad", false)
+		w.push("1", map[string]string{"a/cm.yaml": configMap("bad", "1")})
+		w.kustomizations.Create(kustomization("a", waiting))
+		w.awaitWaits(1)
+		w.awaitReady("a", w.push("2", map[string]string{"a/cm.yaml": configMap("good", "1")}))
+	})
+	t.Run("an untouched revision waits on with the old deadline", func(t *testing.T) {
+		w := newWorld(t)
+		w.cluster.health("one", false)
+		files := map[string]string{"a/cm.yaml": configMap("one", "1")}
+		w.push("1", files)
+		w.kustomizations.Create(kustomization("a", waiting, func(s *kustomizev1.KustomizationSpec) {
+			d := meta.Duration("60s")
+			s.Timeout = &d
+		}))
+		w.awaitWaits(1)
+		w.clock.Step(30 * time.Second)
+		w.awaitReason("a", "Progressing")
+		files["b"] = "x"
+		second := w.push("2", files)
+		w.await("a", "attempted again", func(k *kustomizev1.Kustomization) bool {
+			return k.Status.LastAttemptedRevision != second && ready(k).Reason == meta.HealthCheckCanceledReason
+		})
+		w.awaitWaits(2)
+		w.clock.Step(30 * time.Second)
+		w.awaitReason("a", meta.HealthCheckFailedReason)
+		if c := w.cluster.counts(); c.Plans != 1 || w.builds.take() != 1 {
+			t.Errorf("%+v, want one plan and one build", c)
+		}
+	})
+	t.Run("listed objects", func(t *testing.T) {
+		w := newWorld(t)
+		w.cluster.health("one", false)
+		version, ns := "apps/v1", "other"
+		revision := w.push("1", map[string]string{"a/cm.yaml": configMap("one", "1")})
+		w.kustomizations.Create(kustomization("a", func(s *kustomizev1.KustomizationSpec) {
+			s.HealthChecks = []meta.NamespacedObjectKindReference{{APIVersion: &version, Kind: "Deployment", Name: "web", Namespace: &ns}, {Kind: "Service", Name: "web"}}
+		}))
+		w.awaitReady("a", revision)
+	})
+}
+
+func TestDependencyChain(t *testing.T) {
+	w := newWorld(t)
+	const n = 5
+	files := map[string]string{}
+	for i := n; i >= 1; i-- {
+		name := fmt.Sprint("k", i)
+		files[name+"/cm.yaml"] = configMap(name, "1")
+		k := kustomization(name)
+		if i > 1 {
+			dependsOn(fmt.Sprint("k", i-1))(&k.Spec)
+		}
+		w.kustomizations.Create(k)
+	}
+	// Time stands still: nothing of this waits for a timer.
+	revision := w.push("1", files)
+	w.awaitReady("k5", revision)
+	if got := w.kustomizations.StatusWrites.Load(); got != n {
+		t.Errorf("%d status writes for %d objects", got, n)
+	}
+	// A push that touches none of them goes along the chain as well.
+	w.cluster.take()
+	files["x"] = "y"
+	w.awaitReady("k5", w.push("2", files))
+	if got := w.kustomizations.StatusWrites.Load(); got != 2*n {
+		t.Errorf("%d status writes after the second push, want %d", got, 2*n)
+	}
+	if got := w.cluster.take(); got != (counts{}) {
+		t.Errorf("the second push cost %+v", got)
+	}
+}
+
+func TestDependencyThatIsNotReady(t *testing.T) {
+	w := newWorld(t)
+	w.cluster.fail(errors.New("no"))
+	revision := w.push("1", map[string]string{"a/cm.yaml": configMap("a", "1"), "b/cm.yaml": configMap("b", "1")})
+	w.kustomizations.Create(kustomization("a"))
+	w.kustomizations.Create(kustomization("b", dependsOn("a", "missing")))
+	w.awaitReason("a", meta.ReconciliationFailedReason)
+	w.awaitIdle()
+	w.clock.Step(2 * time.Second) // only now b says that it waits
+	got := w.awaitReason("b", meta.DependencyNotReadyReason)
+	if m := ready(got).Message; m != "dependency 'demo/a' is not ready: its latest spec has not been applied yet" {
+		t.Errorf("message %q", m)
+	}
+	w.cluster.fail(nil)
+	w.awaitIdle()
+	w.clock.Step(time.Minute)
+	w.awaitReady("a", revision)
+	got = w.await("b", "waiting for the missing one", func(k *kustomizev1.Kustomization) bool { return strings.Contains(ready(k).Message, "missing") })
+	if m := ready(got).Message; m != "dependency 'demo/missing' not found" {
+		t.Errorf("message %q", m)
+	}
+	w.push("2", map[string]string{"a/cm.yaml": configMap("a", "1"), "b/cm.yaml": configMap("b", "1"), "missing/cm.yaml": configMap("m", "1")})
+	w.kustomizations.Create(kustomization("missing"))
+	w.awaitReady("b", "main@sha1:2")
+}
+
+func TestDependencyCycle(t *testing.T) {
+	w := newWorld(t)
+	files := map[string]string{}
+	for _, k := range []struct{ name, on string }{{"a", "b"}, {"b", "c"}, {"c", "a"}} {
+		files[k.name+"/cm.yaml"] = configMap(k.name, "1")
+		w.kustomizations.Create(kustomization(k.name, dependsOn(k.on)))
+	}
+	revision := w.push("1", files)
+	for name, way := range map[string]string{"a": "demo/a → demo/b → demo/c → demo/a", "b": "demo/b → demo/c → demo/a → demo/b"} {
+		got := w.await(name, "stalled", func(k *kustomizev1.Kustomization) bool { return runtime.IsTrue(k.Status.Conditions, "Stalled") })
+		if m := ready(got).Message; !strings.HasSuffix(m, way) {
+			t.Errorf("%s: message %q, want the way %s", name, m, way)
+		}
+	}
+	if err := w.kustomizations.Update("demo", "c", func(k *kustomizev1.Kustomization) { k.Spec.DependsOn = nil }); err != nil {
+		t.Fatal(err)
+	}
+	w.awaitReady("a", revision)
+}
