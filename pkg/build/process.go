@@ -210,11 +210,22 @@ func (w *process) cause() *Error {
 	switch {
 	case w.killed != nil:
 		return w.killed
-	case w.stderr.outOfMemory():
+	case w.stderr.outOfMemory(), w.peakMemory() > w.options.MemoryLimit/4*3:
 		return &Error{Reason: ReasonMemory, Err: fmt.Errorf("the build needs more than %d MiB of memory", w.options.MemoryLimit>>20)}
 	default:
 		return &Error{Reason: ReasonCrashed, Err: fmt.Errorf("the build worker died: %s%s", w.state, w.stderr.summary())}
 	}
+}
+
+// peakMemory returns how many bytes the process had in memory at most. The Go
+// runtime does not always say that it ran out of memory: it can fail within
+// its own collector, which just crashes.
+func (w *process) peakMemory() int64 {
+	usage, ok := w.state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	return peakBytes(usage)
 }
 
 // ofProcess says that the error is about the process and not about what it was

@@ -7,3 +7,6 @@ import "syscall"
 func processAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
+
+// peakBytes returns the largest resident size. The kernel counts in KiB.
+func peakBytes(usage *syscall.Rusage) int64 { return usage.Maxrss << 10 }

@@ -9,3 +9,6 @@ import "syscall"
 func processAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
+
+// peakBytes returns the largest resident size.
+func peakBytes(usage *syscall.Rusage) int64 { return usage.Maxrss }
