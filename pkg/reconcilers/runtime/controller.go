@@ -193,7 +193,11 @@ func (e *panicError) Error() string { return fmt.Sprintf("the reconciler panicke
 // crashes its reconciler must not stop all others.
 func (c *Controller) protect(ctx context.Context, run *Run) (result Result, err error) {
 	defer func() {
-		if v := recover(); v != nil {
+		switch v := recover().(type) {
+		case nil:
+		case *panicError: // of a goroutine of the run, with its own stack
+			err = v
+		default:
 			err = &panicError{value: v, stack: debug.Stack()}
 		}
 	}()

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -259,8 +260,8 @@ func TestPatiently(t *testing.T) {
 	}
 	t.Run("a panic reaches the caller", func(t *testing.T) {
 		defer func() {
-			if v := recover(); v != "boom" {
-				t.Errorf("recovered %v", v)
+			if p, ok := recover().(*panicError); !ok || p.value != "boom" || !strings.Contains(string(p.stack), "TestPatiently") {
+				t.Errorf("recovered %v", p)
 			}
 		}()
 		_ = Patiently(context.Background(), clock, time.Second, func(context.Context) error { panic("boom") }, func() {})

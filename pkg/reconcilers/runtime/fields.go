@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -123,3 +124,12 @@ func UnsupportedFieldsError(paths []string) error {
 	return fmt.Errorf("not acted on yet: %s; nothing is done until these fields, or these values of them, are removed",
 		strings.Join(paths, ", "))
 }
+
+// ActsOn reports whether some value of a field is acted on.
+func (t Fields) ActsOn(path string) bool {
+	_, ok := t.accept[path]
+	return ok
+}
+
+// Paths returns the fields of the table, sorted.
+func (t Fields) Paths() []string { return slices.Sorted(maps.Keys(t.accept)) }

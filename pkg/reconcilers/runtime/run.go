@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -53,12 +54,12 @@ func Patiently(ctx context.Context, c clock.WithTicker, grace time.Duration, wor
 	timer := c.NewTimer(grace)
 	defer timer.Stop()
 	done := make(chan error, 1)
-	panicked := make(chan any, 1)
+	panicked := make(chan *panicError, 1)
 	go func() {
 		// A panic belongs to the run, which knows how to survive it.
 		defer func() {
 			if v := recover(); v != nil {
-				panicked <- v
+				panicked <- &panicError{value: v, stack: debug.Stack()}
 			}
 		}()
 		done <- work(ctx)
@@ -68,8 +69,8 @@ func Patiently(ctx context.Context, c clock.WithTicker, grace time.Duration, wor
 		select {
 		case err := <-done:
 			return err
-		case v := <-panicked:
-			panic(v)
+		case p := <-panicked:
+			panic(p)
 		case <-late:
 			report()
 			late = nil

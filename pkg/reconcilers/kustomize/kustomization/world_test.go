@@ -439,3 +439,13 @@ func (c *cluster) Delete(_ context.Context, r apply.DeleteRequest) (*apply.Resul
 	delete(c.inventory, r.Owner.UID)
 	return result, nil
 }
+
+// panickingBuilder crashes for objects without a name prefix.
+type panickingBuilder struct{ Builder }
+
+func (b panickingBuilder) Build(ctx context.Context, r build.Request) (*build.Result, error) {
+	if r.Options.NamePrefix == "" {
+		panic("boom")
+	}
+	return b.Builder.Build(ctx, r)
+}
