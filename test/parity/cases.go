@@ -8,8 +8,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Namespace is where the generated objects live.
-const Namespace = "parity"
+// Namespace and Name are those of all generated objects.
+const (
+	Namespace = "parity"
+	Name      = "sample"
+)
 
 // Case is one object, and whether it must be refused.
 type Case struct {
@@ -74,7 +77,7 @@ func (g *generator) object(path string, value any) *unstructured.Unstructured {
 	content := map[string]any{
 		"apiVersion": g.kind.GroupVersionKind().GroupVersion().String(),
 		"kind":       g.kind.Kind,
-		"metadata":   map[string]any{"name": "sample", "namespace": Namespace},
+		"metadata":   map[string]any{"name": Name, "namespace": Namespace},
 	}
 	content["spec"] = g.tree.properties["spec"].sample(g.samples)
 	g.tree.set(content, path, value, g.samples)

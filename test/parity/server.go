@@ -104,6 +104,9 @@ func (s *Server) Table(ctx context.Context, kind *Kind, namespace string) ([]str
 	if err := json.Unmarshal(data, table); err != nil {
 		return nil, fmt.Errorf("decoding a table: %w", err)
 	}
+	if len(table.Rows) == 0 {
+		return nil, fmt.Errorf("namespace %s has no %s to print", namespace, kind.Plural)
+	}
 	objects := map[string]map[string]any{}
 	for _, row := range table.Rows {
 		object := &unstructured.Unstructured{}
