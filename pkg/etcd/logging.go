@@ -78,7 +78,7 @@ func (c *klogCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	case entry.Level == zapcore.WarnLevel:
 		c.logger.Info(entry.Message, pairs(all)...)
 	default:
-		err, rest := splitError(all)
+		rest, err := splitError(all)
 		c.logger.Error(err, entry.Message, pairs(rest)...)
 	}
 	return nil
@@ -108,13 +108,13 @@ func pairs(fields []zapcore.Field) []any {
 }
 
 // splitError takes the first error out of the fields.
-func splitError(fields []zapcore.Field) (error, []zapcore.Field) {
+func splitError(fields []zapcore.Field) (rest []zapcore.Field, err error) {
 	for i, field := range fields {
 		if err, ok := field.Interface.(error); ok && field.Type == zapcore.ErrorType {
-			return err, slices.Concat(fields[:i], fields[i+1:])
+			return slices.Concat(fields[:i], fields[i+1:]), err
 		}
 	}
-	return nil, fields
+	return fields, nil
 }
 
 // isCloseNoise says whether the entry reports nothing but the closing of what
@@ -123,7 +123,7 @@ func isCloseNoise(entry zapcore.Entry, fields []zapcore.Field) bool {
 	if entry.Level > zapcore.ErrorLevel {
 		return false
 	}
-	err, _ := splitError(fields)
+	_, err := splitError(fields)
 	return err != nil && slices.ContainsFunc(closeNoise, func(noise string) bool {
 		return strings.Contains(err.Error(), noise)
 	})

@@ -32,14 +32,15 @@ func (m *Manager) Run(ctx context.Context, _ int) {
 
 	retry := newRetry()
 	for {
-		wakeUp := m.untilDue()
-		if err := m.RunOnce(ctx); err != nil {
-			wakeUp = retry.Step()
-			if ctx.Err() == nil {
-				logger.Error(err, "Certificates could not be brought up to date", "retryIn", wakeUp)
-			}
-		} else {
+		var wakeUp time.Duration
+		switch err := m.RunOnce(ctx); {
+		case err == nil:
 			retry, wakeUp = newRetry(), m.untilDue()
+		case ctx.Err() != nil:
+			return
+		default:
+			wakeUp = retry.Step()
+			logger.Error(err, "Certificates could not be brought up to date", "retryIn", wakeUp)
 		}
 		timer := m.options.Clock.NewTimer(wakeUp)
 		select {
