@@ -125,7 +125,7 @@ func (r *Request) secrets() []string {
 	var list []string
 	add := func(username, password string) {
 		if password == "" {
-			list = append(list, username) // some servers take a token for it
+			list = append(list, username, username+":") // some servers take a token for it
 			return
 		}
 		list = append(list, password, username+":"+password)

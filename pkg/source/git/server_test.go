@@ -168,12 +168,18 @@ func (r *repo) write(path, content string) {
 // commit commits files, pushes the current branch, and returns the commit's ID.
 func (r *repo) commit(message string, files map[string]string) string {
 	r.t.Helper()
+	id := r.commitOnly(message, files)
+	r.git("push", "-q", "-f", "origin", "HEAD")
+	return id
+}
+
+func (r *repo) commitOnly(message string, files map[string]string) string {
+	r.t.Helper()
 	for path, content := range files {
 		r.write(path, content)
 	}
 	r.git("add", "-A")
 	r.git("commit", "-q", "--allow-empty", "-m", message)
-	r.git("push", "-q", "-f", "origin", "HEAD")
 	return r.git("rev-parse", "HEAD")
 }
 
