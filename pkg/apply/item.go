@@ -41,8 +41,9 @@ type item struct {
 	// recreate says that the change is refused as immutable and may be forced,
 	// takeover that kubectl's fields become ours before the next apply.
 	recreate, takeover bool
-	// checked says that the server has validated this very body.
-	checked bool
+	// checked says that the server has validated this very body, applied that
+	// this run has written it.
+	checked, applied bool
 	// entry is what the inventory holds after the run.
 	entry Entry
 }

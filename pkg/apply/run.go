@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,6 +18,8 @@ type run struct {
 	p *Plan
 	// written says that something was sent to the target.
 	written bool
+	// pilot is applied before all others, nil if there is none.
+	pilot *item
 	// saved is the inventory as it is stored.
 	saved *Inventory
 	// left are the entries that were to be pruned and are still there.
@@ -47,6 +50,9 @@ func (r *run) do(ctx context.Context) error {
 	if err := r.writeAhead(ctx); err != nil {
 		return err
 	}
+	if err := r.fly(ctx); err != nil {
+		return err
+	}
 	for s := range stageCount {
 		if err := r.stage(ctx, s); err != nil {
 			return err
@@ -64,11 +70,25 @@ func (r *run) writeAhead(ctx context.Context) error {
 	return r.save(ctx)
 }
 
+// fly applies the pilot.
+func (r *run) fly(ctx context.Context) error {
+	if r.pilot == nil {
+		return nil
+	}
+	err := r.e.eachItem(ctx, "applying", false, []*item{r.pilot}, func(it *item) error { return r.apply(ctx, it) })
+	var e *Error
+	if errors.As(err, &e) {
+		e.Written = r.written
+	}
+	r.written = r.written || err == nil
+	return err
+}
+
 // stage applies what is pending in s, and then validates what waited for it.
 func (r *run) stage(ctx context.Context, s stage) error {
 	var items []*item
 	for _, it := range r.p.items {
-		if it.stage == s && it.pending() {
+		if it.stage == s && it.pending() && !it.applied {
 			items = append(items, it)
 		}
 	}
@@ -108,6 +128,7 @@ func (r *run) apply(ctx context.Context, it *item) error {
 			if err := r.refused(it, err); err != nil {
 				return err
 			}
+			r.written = true
 			if err := r.remove(ctx, it); err != nil {
 				return err
 			}
@@ -146,6 +167,7 @@ func (r *run) write(ctx context.Context, it *item) error {
 		it.action = ActionConfigured
 	}
 	it.settle(w.Live)
+	it.applied = true
 	return nil
 }
 

@@ -12,14 +12,13 @@ import (
 // validate has the server check everything that is to change and can be
 // checked at once, before anything is written. Definitions go first: their
 // answers tell which of them exist already, so that what belongs to those need
-// not wait.
+// not wait. The pilot is left out, unless something else is wrong: all errors
+// are to be told at once.
 func (r *run) validate(ctx context.Context) error {
-	if r.lone() {
-		return nil
-	}
+	r.pilot = r.choosePilot()
 	var defs []*item
 	for _, it := range r.p.items {
-		if it.stage == stageDefinitions && it.unchecked() {
+		if it.stage == stageDefinitions && it != r.pilot && it.unchecked() {
 			defs = append(defs, it)
 		}
 	}
@@ -27,37 +26,43 @@ func (r *run) validate(ctx context.Context) error {
 	if len(defs) > 0 {
 		r.p.deferChecks()
 	}
-	return join(err, r.dryRun(ctx, r.waiting(noStage)), r.checkSchemas())
+	err = join(err, r.dryRun(ctx, r.waiting(noStage)), r.checkSchemas())
+	if err != nil && r.pilot != nil {
+		err = join(err, r.dryRun(ctx, []*item{r.pilot}))
+	}
+	return err
+}
+
+// choosePilot returns the item that is validated by being applied, alone and
+// before all others: an apply changes all of an object or nothing, so when it
+// is refused, nothing has been written. That saves one request a run, of two
+// when a single object changes. It is the first item in the order of apply, and
+// must be known to exist: a dry-run tells more about what was not known.
+func (r *run) choosePilot() *item {
+	for _, it := range r.p.items {
+		if it.unchecked() {
+			if it.found && it.after == noStage {
+				return it
+			}
+			return nil
+		}
+	}
+	return nil
 }
 
 // unchecked says that the server has still to validate the item.
-func (it *item) unchecked() bool { return it.pending() && !it.checked && !it.repair() }
+func (it *item) unchecked() bool { return it.pending() && !it.checked && !it.applied && !it.repair() }
 
 // waiting returns the items that can be validated once the stage after has
 // been applied.
 func (r *run) waiting(after stage) []*item {
 	var items []*item
 	for _, it := range r.p.items {
-		if it.after == after && it.unchecked() {
+		if it.after == after && it != r.pilot && it.unchecked() {
 			items = append(items, it)
 		}
 	}
 	return items
-}
-
-// lone says that a single object is to change and is known to exist. Its
-// apply is its own validation: it changes all or nothing, and nothing is
-// written before it. What is merely put back has been validated before.
-func (r *run) lone() bool {
-	n := 0
-	for _, it := range r.p.items {
-		if it.unchecked() {
-			if n++; n > 1 || !it.found {
-				return false
-			}
-		}
-	}
-	return n == 1
 }
 
 // dryRun has the server validate items as they would be written.

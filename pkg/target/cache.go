@@ -244,6 +244,20 @@ func (k *kind) seen(o identified) {
 	}
 }
 
+func (k *kind) has(n types.NamespacedName, position string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	l := k.objects[n]
+	if l == nil || l.ResourceVersion != position {
+		return false
+	}
+	delete(k.unseen, n)
+	if k.unseen == nil {
+		k.position = max(k.position, revision(position))
+	}
+	return true
+}
+
 // observe takes in what a write of our own led to, ahead of the watch. What
 // the watch has already passed and does not know has been deleted since.
 func (k *kind) observe(o identified) {

@@ -171,6 +171,8 @@ func (w *single) seen(o identified) {
 	w.set(State{Known: true, Found: true, Live: o.Live})
 }
 
+func (w *single) has(types.NamespacedName, string) bool { return false }
+
 func (w *single) gone(types.NamespacedName, string) { w.set(State{Known: true}) }
 
 func (w *single) denied(err error) { w.set(State{Err: err}) }
