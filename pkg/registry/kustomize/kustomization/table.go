@@ -52,8 +52,9 @@ func lastApplied(row generic.Row) any {
 	return generic.Since(row.Now, &history[0].LastReconciled)
 }
 
-// nextRun counts from the last run: by the interval, or sooner where that run
-// failed.
+// nextRun counts from the last run that was told: by the interval, or sooner
+// where that run failed. A run that found everything in order tells nothing, so
+// a time that has passed stands for the ones that follow it.
 func nextRun(row generic.Row) any {
 	o := row.Object.(*kustomizev1.Kustomization)
 	if row.Summary.Suspended || len(o.Status.History) == 0 {
@@ -66,5 +67,7 @@ func nextRun(row generic.Row) any {
 	if interval <= 0 {
 		return nil
 	}
-	return generic.Until(row.Now, o.Status.History[0].LastReconciled.Add(interval))
+	told := o.Status.History[0].LastReconciled
+	passed := max(row.Now.Sub(told.Time), 0)
+	return generic.Until(row.Now, told.Add((passed/interval+1)*interval))
 }
