@@ -93,7 +93,7 @@ func (a *attempt) execute(ctx context.Context) error {
 			return a.healthy(ctx)
 		}
 	}
-	done, err := a.buildAndApply(ctx, view, build.Request{Tree: view, Options: options, Variables: variables}, settings)
+	done, err := a.buildAndApply(ctx, build.Request{Tree: view, Options: options, Variables: variables}, settings)
 	if err != nil || done {
 		return err
 	}
@@ -160,7 +160,7 @@ func (a *attempt) waiting(reason, why string) error {
 
 // buildAndApply does what its name says. done says that the build gave what is
 // settled already, so that nothing was applied and nothing is left to do.
-func (a *attempt) buildAndApply(ctx context.Context, view *artifact.View, request build.Request, settings string) (done bool, err error) {
+func (a *attempt) buildAndApply(ctx context.Context, request build.Request, settings string) (done bool, err error) {
 	var rendered *build.Result
 	var result *apply.Result
 	settled := a.memo.settled && !a.full

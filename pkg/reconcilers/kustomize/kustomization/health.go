@@ -91,7 +91,7 @@ func (a *attempt) healthy(ctx context.Context) error {
 		}
 		return nil
 	case runtime.IsSuperseded(ctx):
-		message := "The health check was cancelled because a newer revision, spec or request arrived"
+		message := "health check cancelled: a newer revision, spec or request arrived"
 		a.setCondition(meta.HealthyCondition, metav1.ConditionUnknown, meta.HealthCheckCanceledReason, message)
 		return &failure{reason: meta.HealthCheckCanceledReason, err: errors.New(message), superseded: true}
 	}
