@@ -1,6 +1,8 @@
 package kustomization
 
 import (
+	"time"
+
 	kustomizev1 "github.com/leat-dev/leat/pkg/apis/kustomize/v1"
 	"github.com/leat-dev/leat/pkg/registry/generic"
 )
@@ -53,21 +55,29 @@ func lastApplied(row generic.Row) any {
 }
 
 // nextRun counts from the last run that was told: by the interval, or sooner
-// where that run failed. A run that found everything in order tells nothing, so
-// a time that has passed stands for the ones that follow it.
+// where that run failed. An interval that finds everything in order tells
+// nothing, so a time that has passed stands for the ones that follow it.
 func nextRun(row generic.Row) any {
 	o := row.Object.(*kustomizev1.Kustomization)
 	if row.Summary.Suspended || len(o.Status.History) == 0 {
 		return nil
 	}
-	interval := o.GetInterval()
-	if ready := row.Summary.Condition("Ready"); ready == nil || ready.Status != "True" {
-		interval = o.GetRetryInterval()
+	told := o.Status.History[0].LastReconciled
+	ready := row.Summary.Condition("Ready")
+	if ready == nil || ready.Status != "True" {
+		return untilRun(row, told.Add(o.GetRetryInterval()), o.GetRetryInterval())
 	}
+	interval := o.GetInterval()
+	passed := max(row.Now.Sub(told.Time), 0)
+	if interval > 0 {
+		passed = passed / interval * interval
+	}
+	return untilRun(row, told.Add(passed+interval), interval)
+}
+
+func untilRun(row generic.Row, next time.Time, interval time.Duration) any {
 	if interval <= 0 {
 		return nil
 	}
-	told := o.Status.History[0].LastReconciled
-	passed := max(row.Now.Sub(told.Time), 0)
-	return generic.Until(row.Now, told.Add((passed/interval+1)*interval))
+	return generic.Until(row.Now, next)
 }
