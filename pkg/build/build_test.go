@@ -1,6 +1,12 @@
 package build
 
-import "testing"
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
 
 // small is what one application of a mono-repo is.
 func small() mapTree {
@@ -50,27 +56,26 @@ spec:
 	}
 }
 
-func TestBuildSmall(t *testing.T) {
-	p := newPool(t, PoolOptions{})
-	r, err := p.Build(t.Context(), Request{Tree: small(), Options: Options{Path: "./app"}})
-	if err != nil {
-		t.Fatal(err)
+func TestResult(t *testing.T) {
+	p := newPool(t, PoolOptions{Workers: 1})
+	r := mustBuildSmall(t, p)
+	want := []string{
+		"ServiceAccount/x/web < app/sa.yaml", "Service/x/web < app/svc.yaml",
+		"Deployment/x/web < app/deploy.yaml", "Ingress/x/web < app/ing.yaml",
 	}
-	for _, o := range r.Objects {
-		t.Log(o.Key(), o.File, o.Tainted)
+	if diff := cmp.Diff(want, summary(r.Objects)); diff != "" {
+		t.Errorf("objects (-want +got):\n%s", diff)
 	}
-	for i := range r.Inputs.inputs {
-		t.Logf("%+v", r.Inputs.inputs[i])
+	files := []string{"app/deploy.yaml", "app/ing.yaml", "app/kustomization.yaml", "app/sa.yaml", "app/svc.yaml"}
+	if diff := cmp.Diff(files, slices.Collect(r.Inputs.Files())); diff != "" {
+		t.Errorf("files read (-want +got):\n%s", diff)
 	}
-	t.Log(r.Digest, r.InputDigest)
-}
-
-func BenchmarkBuildSmall(b *testing.B) {
-	p := newPool(b, PoolOptions{})
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := p.Build(b.Context(), Request{Tree: small(), Options: Options{Path: "./app"}}); err != nil {
-			b.Fatal(err)
-		}
+	// Three more facts: there is a directory, and neither of the other names that
+	// a kustomization may have.
+	if got := r.Inputs.Len(); got != len(files)+3 {
+		t.Errorf("the build depends on %d facts, want %d", got, len(files)+3)
+	}
+	if !strings.HasPrefix(r.Digest, "sha256:") || !strings.HasPrefix(r.InputDigest, "hmac-sha256:") {
+		t.Errorf("digests are %q and %q", r.Digest, r.InputDigest)
 	}
 }

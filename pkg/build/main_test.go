@@ -3,6 +3,7 @@ package build
 import (
 	"fmt"
 	"io/fs"
+	"iter"
 	"maps"
 	"os"
 	"path"
@@ -23,6 +24,13 @@ func TestMain(m *testing.M) {
 		stderr := os.Stderr
 		if err := worker.Serve(os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(stderr, "worker:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if len(os.Args) == 2 && os.Args[1] == hostArgument {
+		if err := hostPool(); err != nil {
+			fmt.Fprintln(os.Stderr, "host:", err)
 			os.Exit(1)
 		}
 		os.Exit(0)
@@ -90,4 +98,30 @@ func (t mapTree) ReadFile(p string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "read", Path: p, Err: fs.ErrNotExist}
 	}
 	return []byte(content), nil
+}
+
+func (t mapTree) paths() iter.Seq[string] { return maps.Keys(t) }
+
+// indexedTree is a mapTree with its entries made beforehand, as a store's are.
+type indexedTree struct {
+	mapTree
+	entries map[string]artifact.Entry
+}
+
+func indexed(t mapTree) indexedTree {
+	entries := make(map[string]artifact.Entry)
+	for file := range t {
+		for p := file; ; p = path.Dir(p) {
+			entries[p], _ = t.Lookup(p)
+			if p == "." {
+				break
+			}
+		}
+	}
+	return indexedTree{t, entries}
+}
+
+func (t indexedTree) Lookup(p string) (artifact.Entry, bool) {
+	e, ok := t.entries[p]
+	return e, ok
 }
