@@ -34,7 +34,7 @@ import (
 // it. Only the cluster that it applies to is a stand-in, and time stands still
 // unless the test moves it.
 type world struct {
-	t              *testing.T
+	t              testing.TB
 	kustomizations *runtimetest.Server[*kustomizev1.Kustomization]
 	sources        *runtimetest.Server[*sourcev1.GitRepository]
 	configMaps     *runtimetest.Server[*metav1.PartialObjectMetadata]
@@ -77,7 +77,7 @@ func (b *countingBuilder) take() int {
 
 func emptyMetadata() *metav1.PartialObjectMetadata { return &metav1.PartialObjectMetadata{} }
 
-func newWorld(t *testing.T, change ...func(*Config)) *world {
+func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
 	w := &world{
 		t:              t,
