@@ -33,7 +33,7 @@ wait_for_apis
 
 step "the demo"
 kubectl get namespace demo >/dev/null 2>&1 || kubectl create namespace demo
-kubectl apply -f hack/demo/cluster/users.yaml >/dev/null
+kubectl apply -f artifacts/install/base/user-roles.yaml -f hack/demo/cluster/users.yaml >/dev/null
 sed "s|DEMO_REPO_URL|$repo_url|" hack/demo/cluster/demo.yaml | kubectl apply -f - >/dev/null
 kubectl --namespace demo wait --for=condition=Ready --timeout=2m gitrepository/demo kustomization/demo
 print_next
