@@ -8,9 +8,11 @@ import "k8s.io/apimachinery/pkg/runtime"
 // as the codec factory does, it would be picked by every client that prefers it;
 // kube-controller-manager does, and the deletion of each namespace that holds one
 // of our objects would fail with 406 after the objects are gone
-// (kubernetes/kubernetes#86666). Clients that want only metadata, such as the
-// garbage collector, name JSON as their second choice and get that: the generic
-// server negotiates a media type before it looks at what is to be encoded.
+// (kubernetes/kubernetes#86666).
+//
+// Metadata on its own has a protobuf encoding and keeps it: the generic server
+// negotiates once more, by another serializer, for what it has converted. So the
+// garbage collector, which names protobuf before JSON, gets protobuf.
 type withoutProtobuf struct {
 	runtime.NegotiatedSerializer
 }

@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -119,4 +120,8 @@ func (c *clients) setStatus(ctx context.Context, t *testing.T, resource schema.G
 
 func ready(status, reason, message string) map[string]any {
 	return map[string]any{"type": "Ready", "status": status, "reason": reason, "message": message, "lastTransitionTime": "2026-01-02T03:04:05Z"}
+}
+
+func gitRepositoryNamed(name string) string {
+	return strings.Replace(repositoryYAML, "name: demo", "name: "+name, 1)
 }

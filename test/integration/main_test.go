@@ -18,12 +18,13 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/leat-dev/leat/pkg/apiserver/options"
+	"github.com/leat-dev/leat/pkg/artifact"
 	"github.com/leat-dev/leat/test/framework"
 )
 
 const (
 	startTimeout = 2 * time.Minute
-	testTimeout  = time.Minute
+	testTimeout  = 2 * time.Minute
 	pollInterval = 20 * time.Millisecond
 )
 
@@ -64,9 +65,6 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := 1
-	if err := register(ctx, server.options.Recommended.SecureServing.BindPort); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
 	if err := waitAvailable(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	} else {
@@ -81,7 +79,7 @@ func run(m *testing.M) int {
 
 // testServer is a server in this process.
 type testServer struct {
-	options *options.Options
+	artifacts *artifact.Store
 	// direct connects to the server without the aggregator, as an administrator.
 	direct *rest.Config
 	cancel context.CancelFunc
@@ -109,9 +107,13 @@ func startServer(ctx context.Context, dir string, change func(*options.Options))
 	direct.TLSClientConfig.Insecure = true
 	direct.TLSClientConfig.CAData, direct.TLSClientConfig.CAFile = nil, ""
 
+	process, err := o.Prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
-	s := &testServer{options: o, direct: direct, cancel: cancel, done: make(chan error, 1)}
-	go func() { s.done <- o.Run(ctx) }()
+	s := &testServer{artifacts: process.Engines.Artifacts, direct: direct, cancel: cancel, done: make(chan error, 1)}
+	go func() { s.done <- process.Run(ctx) }()
 	if err := s.waitReady(ctx); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}

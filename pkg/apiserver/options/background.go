@@ -22,12 +22,12 @@ const stopTimeout = 20 * time.Second
 type background struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
-	fail    context.CancelCauseFunc
+	fail    func(error)
 	running sync.WaitGroup
 }
 
 // newBackground returns background work whose failure is given to fail.
-func newBackground(ctx context.Context, fail context.CancelCauseFunc) *background {
+func newBackground(ctx context.Context, fail func(error)) *background {
 	b := &background{fail: fail}
 	b.ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return b

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/storage/storagebackend"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -56,7 +57,7 @@ func (leatTypes) AddInternalToScheme(s *runtime.Scheme) error {
 
 // genericConfig applies the generic options in the order that they depend on
 // each other. It also returns the authorities that kube-apiserver is to trust.
-func (o *Options) genericConfig(ctx context.Context, host *rest.Config, scheme *apiserver.Scheme, definitions common.GetOpenAPIDefinitions) (*genericapiserver.RecommendedConfig, registration.CABundle, error) {
+func (o *Options) genericConfig(ctx context.Context, host *rest.Config, transport storagebackend.TransportConfig, scheme *apiserver.Scheme, definitions common.GetOpenAPIDefinitions) (*genericapiserver.RecommendedConfig, registration.CABundle, error) {
 	client, err := kubernetes.NewForConfig(host)
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a client of the host cluster: %w", err)
@@ -76,6 +77,7 @@ func (o *Options) genericConfig(ctx context.Context, host *rest.Config, scheme *
 	}
 	recommended := *o.Recommended
 	etcd := *o.Recommended.Etcd
+	etcd.StorageConfig.Transport = transport
 	etcd.StorageConfig.Codec = scheme.StorageCodec()
 	etcd.StorageConfig.EncodeVersioner = scheme.StorageVersioner()
 	recommended.Etcd = &etcd

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 
+	"k8s.io/apiserver/pkg/storage/storagebackend"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
@@ -26,12 +27,12 @@ type Engines struct {
 }
 
 // openEngines opens the stores. etcd must run.
-func (o *Options) openEngines(ctx context.Context, closers *closers) (*Engines, error) {
+func (o *Options) openEngines(ctx context.Context, transport storagebackend.TransportConfig, closers *closers) (*Engines, error) {
 	host, err := o.hostConfig()
 	if err != nil {
 		return nil, err
 	}
-	client, err := o.newEtcdClient()
+	client, err := newEtcdClient(transport)
 	if err != nil {
 		return nil, err
 	}

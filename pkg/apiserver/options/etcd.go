@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"k8s.io/apiserver/pkg/storage/storagebackend"
 
 	"github.com/leat-dev/leat/pkg/etcd"
 )
@@ -36,30 +37,31 @@ func (c *closers) close() error {
 	return errors.Join(errs...)
 }
 
-// startEtcd starts the embedded etcd, if it is to be used. Its end, when nobody
-// asked for it, is the server's end: cancel is called with the reason.
-func (o *Options) startEtcd(ctx context.Context, cancel context.CancelCauseFunc, closers *closers) error {
+// startEtcd starts the embedded etcd, if it is to be used, and returns what leads
+// to the etcd that is. The end of an embedded one, when nobody asked for it, is the
+// server's end.
+func (o *Options) startEtcd(ctx context.Context, p *Process) (storagebackend.TransportConfig, error) {
+	transport := o.Recommended.Etcd.StorageConfig.Transport
 	if !o.Embedded() {
-		return nil
+		return transport, nil
 	}
 	server, err := etcd.Start(ctx, etcd.Config{Dir: o.etcdDir(), Ephemeral: o.EtcdEphemeral})
 	if err != nil {
-		return fmt.Errorf("starting the embedded etcd: %w", err)
+		return transport, fmt.Errorf("starting the embedded etcd: %w", err)
 	}
-	closers.add(server.Close)
+	p.closers.add(server.Close)
 	go func() {
 		if err, failed := <-server.Failed(); failed {
-			cancel(err)
+			p.fail(err)
 		}
 	}()
-	o.Recommended.Etcd.StorageConfig.Transport.ServerList = server.Endpoints()
-	return nil
+	transport.ServerList = server.Endpoints()
+	return transport, nil
 }
 
 // newEtcdClient returns a client of the etcd that the objects are in, for what
 // is kept beside them.
-func (o *Options) newEtcdClient() (*clientv3.Client, error) {
-	t := o.Recommended.Etcd.StorageConfig.Transport
+func newEtcdClient(t storagebackend.TransportConfig) (*clientv3.Client, error) {
 	config := clientv3.Config{
 		Endpoints:            t.ServerList,
 		DialTimeout:          etcdDialTimeout,

@@ -3,6 +3,7 @@ package options
 import (
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"k8s.io/apiserver/pkg/admission/plugin/policy/mutating"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
@@ -14,6 +15,9 @@ import (
 const (
 	// DefaultDataDir is where everything is kept that must survive a restart.
 	DefaultDataDir = "/var/lib/leat"
+
+	// watchGracePeriod is how long watches are given to end when the server stops.
+	watchGracePeriod = 10 * time.Second
 
 	// etcdPrefix begins the keys of all objects. It can never change: what is
 	// stored under another prefix is not found.
@@ -84,6 +88,9 @@ func New() *Options {
 		RegisterAPIServices: true,
 		Reconcile:           true,
 	}
+	// Without a period of grace watches are not told of the end, and each stop
+	// takes until the timeout of the last one.
+	o.ServerRun.ShutdownWatchTerminationGracePeriod = watchGracePeriod
 	o.Recommended.SecureServing.BindPort = 8443
 	o.Recommended.SecureServing.ServerCert.CertDirectory = ""
 	o.Recommended.SecureServing.ServerCert.PairName = "leat-apiserver"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"k8s.io/apiserver/pkg/storage/storagebackend"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
@@ -16,59 +17,98 @@ import (
 )
 
 // Run starts the server and serves until ctx ends or etcd fails.
+func (o *Options) Run(ctx context.Context) error {
+	p, err := o.Prepare(ctx)
+	if err != nil {
+		return err
+	}
+	return p.Run(ctx)
+}
+
+// Process is a server with all that it stands on.
 //
 // What is started here ends in reverse: first the server, which answers what it
 // has accepted, then the engines and stores, and etcd last, when nobody is left
 // to write to it.
 //
 //	etcd ─► stores ─► engines ─► server ─► (ctx ends) ─► server ─► engines ─► stores ─► etcd
-func (o *Options) Run(ctx context.Context) (err error) {
+type Process struct {
+	// Engines are what the server works with. They are closed when Run returns.
+	Engines *Engines
+
+	server  *apiserver.Server
+	failed  chan error
+	closers closers
+}
+
+// Prepare does all that can fail before the server listens. What it returns must
+// be run, or closed.
+func (o *Options) Prepare(ctx context.Context) (_ *Process, err error) {
 	if err := o.Complete(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := o.Validate(); err != nil {
-		return err
+		return nil, err
 	}
-	logger := klog.FromContext(ctx)
-	logger.Info("Starting", "version", version.Get(), "dataDir", o.DataDir, "embeddedEtcd", o.Embedded())
+	klog.FromContext(ctx).Info("Starting", "version", version.Get(), "dataDir", o.DataDir, "embeddedEtcd", o.Embedded())
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
-		return fmt.Errorf("creating the data directory: %w", err)
+		return nil, fmt.Errorf("creating the data directory: %w", err)
 	}
-
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	closers := &closers{}
+	p := &Process{failed: make(chan error, 1)}
 	defer func() {
-		if closeErr := closers.close(); err == nil {
-			err = closeErr
+		if err != nil {
+			err = errors.Join(err, p.Close())
 		}
 	}()
-
-	if err := o.startEtcd(ctx, cancel, closers); err != nil {
-		return err
-	}
-	engines, err := o.openEngines(ctx, closers)
+	transport, err := o.startEtcd(ctx, p)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	work := newBackground(ctx, cancel)
-	config, err := o.Config(ctx, engines, work)
+	if p.Engines, err = o.openEngines(ctx, transport, &p.closers); err != nil {
+		return nil, err
+	}
+	work := newBackground(ctx, p.fail)
+	config, err := o.Config(ctx, transport, p.Engines, work)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if o.Reconcile {
-		if err := o.addReconcilers(ctx, config, engines, work, closers); err != nil {
-			return err
+		if err := o.addReconcilers(ctx, config, p.Engines, work, &p.closers); err != nil {
+			return nil, err
 		}
 	}
 	// Before the engines are closed nothing may work with them any more, also
 	// where the server ended without stopping in order.
-	closers.add(work.stop)
-	server, err := config.Complete().New()
-	if err != nil {
-		return err
+	p.closers.add(work.stop)
+	p.server, err = config.Complete().New()
+	return p, err
+}
+
+// fail ends the server, now or as soon as it runs. The first reason counts.
+func (p *Process) fail(reason error) {
+	select {
+	case p.failed <- reason:
+	default:
 	}
-	if err := server.Run(ctx); err != nil {
+}
+
+// Run serves until ctx ends or something fails that the server cannot be without.
+func (p *Process) Run(ctx context.Context) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer func() {
+		if closeErr := p.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	go func() {
+		select {
+		case reason := <-p.failed:
+			cancel(reason)
+		case <-ctx.Done():
+		}
+	}()
+	if err := p.server.Run(ctx); err != nil {
 		return err
 	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
@@ -77,8 +117,11 @@ func (o *Options) Run(ctx context.Context) (err error) {
 	return nil
 }
 
+// Close closes a process that was not run. It can be called more than once.
+func (p *Process) Close() error { return p.closers.close() }
+
 // Config makes the configuration of a server from the options. etcd must run.
-func (o *Options) Config(ctx context.Context, engines *Engines, work *background) (*apiserver.Config, error) {
+func (o *Options) Config(ctx context.Context, transport storagebackend.TransportConfig, engines *Engines, work *background) (*apiserver.Config, error) {
 	groups := newGroups(engines.Artifacts)
 	scheme, err := apiserver.NewScheme(types(groups)...)
 	if err != nil {
@@ -92,7 +135,7 @@ func (o *Options) Config(ctx context.Context, engines *Engines, work *background
 	if err != nil {
 		return nil, err
 	}
-	generic, certificates, err := o.genericConfig(ctx, engines.Host, scheme, definitions)
+	generic, certificates, err := o.genericConfig(ctx, engines.Host, transport, scheme, definitions)
 	if err != nil {
 		return nil, err
 	}

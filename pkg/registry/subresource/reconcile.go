@@ -197,7 +197,7 @@ func (r *ReconcileREST) source(ctx context.Context, obj runtime.Object) (stamped
 // set writes the annotations through the object's storage, so that it meets all
 // that any other change of the object meets.
 func (s *stamped) set(ctx context.Context, req *leatv1alpha1.ReconcileRequest, options *metav1.CreateOptions) error {
-	ctx = request.WithNamespace(ctx, s.ref.Namespace)
+	ctx = s.context(ctx)
 	change := rest.DefaultUpdatedObjectInfo(nil, func(_ context.Context, _, stored runtime.Object) (runtime.Object, error) {
 		if err := notSuspended(s.parent, stored); err != nil {
 			return nil, err
@@ -228,6 +228,21 @@ func (s *stamped) set(ctx context.Context, req *leatv1alpha1.ReconcileRequest, o
 	}
 	s.obj = obj
 	return nil
+}
+
+// context makes requests to the object's storage look like what they are: errors
+// take the name of the resource from it.
+func (s *stamped) context(ctx context.Context) context.Context {
+	resource := s.parent.Resource()
+	return request.WithRequestInfo(request.WithNamespace(ctx, s.ref.Namespace), &request.RequestInfo{
+		IsResourceRequest: true,
+		Verb:              "update",
+		APIGroup:          resource.Group,
+		APIVersion:        s.parent.Served().Version,
+		Resource:          resource.Resource,
+		Namespace:         s.ref.Namespace,
+		Name:              s.ref.Name,
+	})
 }
 
 // notSuspended refuses what would only be noted down and never acted on.

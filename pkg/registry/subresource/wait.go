@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/utils/clock"
 
 	leatv1alpha1 "github.com/leat-dev/leat/pkg/apis/leat/v1alpha1"
@@ -65,10 +64,19 @@ func (w *waiter) run(ctx context.Context, limit time.Duration, status *leatv1alp
 				return nil
 			}
 			if c.event.Type != watch.Bookmark {
-				w.stamps[c.of].obj = c.event.Object
+				w.stamps[c.of].obj = unwrapped(c.event.Object)
 			}
 		}
 	}
+}
+
+// unwrapped takes an object out of what the watch cache wraps it in, to encode it
+// once for all watchers.
+func unwrapped(obj runtime.Object) runtime.Object {
+	if cached, ok := obj.(runtime.CacheableObject); ok {
+		return cached.GetObject()
+	}
+	return obj
 }
 
 // watch follows the object from the version that was stamped.
@@ -77,7 +85,7 @@ func (s *stamped) watch(ctx context.Context) (watch.Interface, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.parent.Watch(request.WithNamespace(ctx, s.ref.Namespace), &internalversion.ListOptions{
+	return s.parent.Watch(s.context(ctx), &internalversion.ListOptions{
 		FieldSelector:   fields.OneTermEqualSelector(metav1.ObjectNameField, s.ref.Name),
 		ResourceVersion: m.GetResourceVersion(),
 	})
