@@ -30,6 +30,10 @@ func (e *Engine) Wait(ctx context.Context, r HealthRequest) error {
 			return fmt.Errorf("waiting for health of %s: %w", o.Key, err)
 		}
 		refs[i] = target.Ref{Resource: res, Namespace: o.Namespace, Name: o.Name}
+		if !res.Namespaced {
+			// Whoever names an object by kind and name cannot know its scope.
+			refs[i].Namespace = ""
+		}
 		if err := refs[i].Check(); err != nil {
 			return fmt.Errorf("waiting for health of %s: %w", o.Key, err)
 		}
