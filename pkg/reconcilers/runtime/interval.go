@@ -38,6 +38,19 @@ func (b Backoff) After(n int) time.Duration {
 	return min(d, b.Max)
 }
 
+// minInterval is the shortest time between two regular runs of an object, or
+// between two attempts: whatever a spec says, it must not keep a slot busy.
+const minInterval = time.Second
+
+// Period returns the time that an interval of a spec stands for: no interval
+// means no regular runs.
+func Period(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return max(d, minInterval)
+}
+
 // jitterFraction is how far an interval is moved at most, to either side: the
 // objects of a repository that were created together must not stay together.
 const jitterFraction = 0.05

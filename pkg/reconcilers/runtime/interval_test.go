@@ -24,3 +24,13 @@ func TestJitter(t *testing.T) {
 		t.Errorf("no interval became %s", got)
 	}
 }
+
+func TestPeriod(t *testing.T) {
+	for in, want := range map[time.Duration]time.Duration{
+		-time.Second: 0, 0: 0, time.Millisecond: time.Second, time.Second: time.Second, time.Hour: time.Hour,
+	} {
+		if got := Period(in); got != want {
+			t.Errorf("Period(%s) = %s, want %s", in, got, want)
+		}
+	}
+}

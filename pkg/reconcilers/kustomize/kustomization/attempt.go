@@ -197,7 +197,7 @@ func (a *attempt) buildAndApply(ctx context.Context, request build.Request, sett
 	}
 	if !done {
 		a.memo.applied, a.memo.settled = true, false
-		a.memo.due = a.Clock.Now().Add(a.obj.GetInterval())
+		a.memo.due = a.Clock.Now().Add(runtime.Period(a.obj.GetInterval()))
 		a.memo.health = a.healthTargets(result)
 	}
 	return done, nil

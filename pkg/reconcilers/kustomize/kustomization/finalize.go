@@ -50,7 +50,7 @@ func (r *Reconciler) finalize(ctx context.Context, run *runtime.Run, obj *kustom
 		}
 	}
 	if err != nil {
-		return runtime.Result{BackoffLimit: obj.GetRetryInterval()}, r.deletionFailed(ctx, obj, err)
+		return runtime.Result{BackoffLimit: runtime.Period(obj.GetRetryInterval())}, r.deletionFailed(ctx, obj, err)
 	}
 	if orphan != "" {
 		r.Events.Warning(obj, meta.ReconciliationFailedReason, orphan, nil)

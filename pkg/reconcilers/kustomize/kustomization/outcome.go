@@ -83,7 +83,7 @@ func (a *attempt) finish(ctx context.Context, err error) (runtime.Result, error)
 	if told := wasTold && (f.waiting || f.stalled); !told && !f.superseded {
 		a.tell(f)
 	}
-	retry := a.obj.GetRetryInterval()
+	retry := runtime.Period(a.obj.GetRetryInterval())
 	switch {
 	case f.stalled, f.superseded:
 		return runtime.Result{}, nil
@@ -127,6 +127,9 @@ func (a *attempt) succeeded(ctx context.Context) (runtime.Result, error) {
 		a.Events.Normal(a.obj, meta.ReconciliationSucceededReason, "Applied revision: "+a.revision, a.metadata())
 	}
 	a.tellChanges(meta.ReconciliationSucceededReason)
+	if runtime.Period(a.obj.GetInterval()) == 0 {
+		return runtime.Result{}, nil
+	}
 	return runtime.Result{Next: max(a.memo.due.Sub(a.Clock.Now()), time.Millisecond)}, nil
 }
 

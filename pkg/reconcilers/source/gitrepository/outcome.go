@@ -85,7 +85,7 @@ func (a *attempt) finish(ctx context.Context, err error) (runtime.Result, error)
 	if f.stalled {
 		return runtime.Result{}, nil
 	}
-	return runtime.Result{BackoffLimit: a.obj.GetInterval()}, f
+	return runtime.Result{BackoffLimit: runtime.Period(a.obj.GetInterval())}, f
 }
 
 // succeeded ends a run after which the artifact is that of the revision that
@@ -109,7 +109,7 @@ func (a *attempt) succeeded(ctx context.Context) (runtime.Result, error) {
 	case !wasReady:
 		a.Events.Normal(a.obj, meta.SucceededReason, message, a.metadata())
 	}
-	return runtime.Result{Next: a.obj.GetInterval()}, nil
+	return runtime.Result{Next: runtime.Period(a.obj.GetInterval())}, nil
 }
 
 func (a *attempt) handled() {
