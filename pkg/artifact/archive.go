@@ -121,8 +121,11 @@ func (s *Store) archive(ctx context.Context, t *Tree) (archive, func(), error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for {
+		if err := ctx.Err(); err != nil {
+			return archive{}, nil, err
+		}
 		if known, ok := a.ofTree[tree]; ok && s.archiveThere(known) {
-			a.using[known.digest]++
+			a.use(known.digest, 1)
 			return known, func() { a.release(known.digest) }, nil
 		}
 		other, ok := a.busy[tree]
@@ -135,24 +138,49 @@ func (s *Store) archive(ctx context.Context, t *Tree) (archive, func(), error) {
 		case <-ctx.Done():
 		}
 		a.mu.Lock()
-		if err := ctx.Err(); err != nil {
-			return archive{}, nil, err
-		}
 	}
 	done := make(chan struct{})
 	a.busy[tree] = done
-	a.mu.Unlock()
-	written, info, err := s.writeArchive(ctx, t)
-	a.mu.Lock()
-	delete(a.busy, tree)
-	close(done)
+	defer func() {
+		delete(a.busy, tree)
+		close(done)
+	}()
+	written, err := s.makeArchive(ctx, t)
 	if err != nil {
 		return archive{}, nil, fmt.Errorf("archiving tree %s: %w", tree, err)
 	}
 	a.ofTree[tree] = written
-	a.verified[written.digest] = info
-	a.using[written.digest]++
 	return written, func() { a.release(written.digest) }, nil
+}
+
+// makeArchive writes the archive of t and counts the caller as its user. The
+// caller holds the lock of archives, which is not held while there is much to
+// do.
+func (s *Store) makeArchive(ctx context.Context, t *Tree) (archive, error) {
+	a := &s.archives
+	a.mu.Unlock()
+	temp, written, err := s.writeArchive(ctx, t)
+	a.mu.Lock()
+	if err != nil {
+		return archive{}, err
+	}
+	// It gets its name and its first user at once: Collect removes what has a
+	// name and no user.
+	name := s.archivePath(written.digest)
+	if err := os.Rename(temp, name); err != nil {
+		return archive{}, errors.Join(err, os.Remove(temp))
+	}
+	a.use(written.digest, 1)
+	a.mu.Unlock()
+	err = syncDir(filepath.Dir(name))
+	info, statErr := os.Stat(name)
+	a.mu.Lock()
+	if err = errors.Join(err, statErr); err != nil {
+		a.use(written.digest, -1)
+		return archive{}, err
+	}
+	a.verified[written.digest] = info
+	return written, nil
 }
 
 // archiveThere checks that the file was not taken away.
@@ -164,16 +192,21 @@ func (s *Store) archiveThere(known archive) bool {
 func (a *archives) release(d Digest) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.using[d]--; a.using[d] == 0 {
+	a.use(d, -1)
+}
+
+// use counts users of an archive. The caller holds mu.
+func (a *archives) use(d Digest, n int) {
+	if a.using[d] += n; a.using[d] == 0 {
 		delete(a.using, d)
 	}
 }
 
-// writeArchive writes the tar.gz of t under the name of its digest.
-func (s *Store) writeArchive(ctx context.Context, t *Tree) (a archive, info fs.FileInfo, err error) {
+// writeArchive writes the tar.gz of t to a temporary file and syncs it.
+func (s *Store) writeArchive(ctx context.Context, t *Tree) (temp string, a archive, err error) {
 	f, err := os.CreateTemp(s.temp(), "archive.*")
 	if err != nil {
-		return a, nil, err
+		return "", a, err
 	}
 	defer func() {
 		if closeErr := f.Close(); err == nil {
@@ -186,17 +219,16 @@ func (s *Store) writeArchive(ctx context.Context, t *Tree) (a archive, info fs.F
 	h := sha256.New()
 	out := bufio.NewWriterSize(io.MultiWriter(f, h), 1<<17)
 	if err := s.compress(ctx, out, t); err != nil {
-		return a, nil, err
+		return "", a, err
 	}
 	if err := out.Flush(); err != nil {
-		return a, nil, err
+		return "", a, err
 	}
-	a.digest = sum(h.Sum(nil)).digest()
-	if info, err = f.Stat(); err != nil {
-		return a, nil, err
+	info, err := f.Stat()
+	if err != nil {
+		return "", a, err
 	}
-	a.size = info.Size()
-	return a, info, publishFile(f, s.archivePath(a.digest))
+	return f.Name(), archive{digest: sum(h.Sum(nil)).digest(), size: info.Size()}, f.Sync()
 }
 
 // compress writes the tar.gz of t. The result depends on nothing but the tree,

@@ -206,6 +206,7 @@ func (n *node) mark(live map[sum]struct{}) {
 func (s *Store) condemn(live map[sum]struct{}) []*segment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.recent.keep(live) // what is only cached goes with the next run
 	s.markOpen(live)
 	alive := s.aliveBytes(live)
 	victims := s.choose(alive)

@@ -160,6 +160,17 @@ func (r *recentTrees) add(t *Tree) {
 	}
 }
 
+// keep lets go of all trees but those with these digests.
+func (r *recentTrees) keep(live map[sum]struct{}) {
+	r.trees = slices.DeleteFunc(r.trees, func(t *Tree) bool {
+		_, ok := live[t.root.sum]
+		if !ok {
+			r.entries -= weight(t)
+		}
+		return !ok
+	})
+}
+
 // weight counts a small tree as a middling one, which bounds the number of
 // trees too.
 func weight(t *Tree) int { return t.root.files + 256 }
