@@ -16,8 +16,8 @@ import (
 
 const serviceCIDR = "10.96.0.0/16"
 
-// ServiceIP is the address of the Service "kubernetes", the first of the range.
-var serviceIP = net.IPv4(10, 96, 0, 1)
+// serviceIP is the address of the Service "kubernetes", the first of the range.
+func serviceIP() net.IP { return net.IPv4(10, 96, 0, 1) }
 
 // apiServerArgs are the flags of kube-apiserver without those of the user,
 // which come last and win.

@@ -50,14 +50,14 @@ func AdminKubeconfig(dir string) string { return filepath.Join(dir, "kubeconfig"
 
 // OpenKeys reads or makes the keys of the cluster in a directory.
 func OpenKeys(dir string) (*pki.Cluster, error) {
-	return pki.Open(filepath.Join(dir, "pki"), serviceIP)
+	return pki.Open(filepath.Join(dir, "pki"), serviceIP())
 }
 
 // ControlPlane is a running control plane.
 type ControlPlane struct {
 	etcd       *etcd
 	apiserver  *component
-	components []*component // what talks to kube-apiserver, in the order of the start
+	components []*component // what talks to kube-apiserver
 	failed     chan error
 }
 
@@ -68,6 +68,11 @@ func Start(ctx context.Context, o Options) (cp *ControlPlane, err error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("starting the control plane: %w", err)
 		}
+	}
+	// etcd asks nobody who they are: its socket's directory keeps others out,
+	// also when somebody made the directory before.
+	if err := os.Chmod(o.path("run"), 0o700); err != nil {
+		return nil, fmt.Errorf("starting the control plane: %w", err)
 	}
 	if err := os.WriteFile(o.path("audit-policy.yaml"), []byte(auditPolicy), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the audit policy: %w", err)
@@ -115,18 +120,12 @@ func (cp *ControlPlane) startComponents(ctx context.Context, o Options, keys *pk
 	if err := waitAPIServer(ctx, client); err != nil {
 		return err
 	}
-	for name, run := range map[string]func(context.Context) error{
-		"kube-controller-manager": func(ctx context.Context) error { return runControllerManager(ctx, o, keys, configs.controllerManager) },
-		"kube-scheduler":          func(ctx context.Context) error { return runScheduler(ctx, configs.scheduler) },
-		"kubelets": func(ctx context.Context) error {
-			if err := startKubelets(ctx, configs.kubelets); err != nil {
-				return err
-			}
-			<-ctx.Done()
-			return nil
-		},
-	} {
-		cp.components = append(cp.components, cp.run(name, run))
+	cp.components = []*component{
+		cp.run("kube-controller-manager", func(ctx context.Context) error {
+			return runControllerManager(ctx, o, keys, configs.controllerManager)
+		}),
+		cp.run("kube-scheduler", func(ctx context.Context) error { return runScheduler(ctx, configs.scheduler) }),
+		cp.run("kubelets", func(ctx context.Context) error { return runKubelets(ctx, configs.kubelets) }),
 	}
 	if err := ensureNodes(ctx, client, o.Nodes); err != nil {
 		return err
@@ -137,8 +136,8 @@ func (cp *ControlPlane) startComponents(ctx context.Context, o Options, keys *pk
 // Failed reports the first error that ended a part of the control plane.
 func (cp *ControlPlane) Failed() <-chan error { return cp.failed }
 
-// Stop ends everything in the reverse order of the start and returns when it
-// has ended.
+// Stop ends what talks to kube-apiserver, then that, then etcd, and returns when
+// all of it has ended.
 func (cp *ControlPlane) Stop() {
 	for _, c := range cp.components {
 		c.cancel()

@@ -24,21 +24,22 @@ const (
 	kubeletParallelism = 8
 )
 
-// startKubelets lets kwok play the kubelet of every node: nodes become and stay
+// runKubelets lets kwok play the kubelet of every node: nodes become and stay
 // Ready, Pods that are bound to them become Ready at once, those of Jobs then
-// complete, and those that are deleted go. It ends with ctx.
-func startKubelets(ctx context.Context, kubeconfig string) error {
+// complete, and those that are deleted go. It returns when ctx ends.
+func runKubelets(ctx context.Context, kubeconfig string) error {
 	conf, err := kubeletConfig(kubeconfig)
 	if err != nil {
-		return fmt.Errorf("starting the kubelets: %w", err)
+		return fmt.Errorf("running the kubelets: %w", err)
 	}
 	controller, err := controllers.NewController(conf)
 	if err != nil {
-		return fmt.Errorf("starting the kubelets: %w", err)
+		return fmt.Errorf("running the kubelets: %w", err)
 	}
 	if err := controller.Start(ctx); err != nil {
-		return fmt.Errorf("starting the kubelets: %w", err)
+		return fmt.Errorf("running the kubelets: %w", err)
 	}
+	<-ctx.Done()
 	return nil
 }
 

@@ -25,7 +25,8 @@ type Program struct {
 	// sent that needs protection.
 	ReadyURL string `json:"readyURL,omitempty"`
 	// ReadyCommand ends with 0 once the program is ready. With neither, a
-	// program is ready when it runs.
+	// program is ready when it runs. A program that was ready once is called so
+	// until it ends: it is not asked again.
 	ReadyCommand []string `json:"readyCommand,omitempty"`
 }
 
