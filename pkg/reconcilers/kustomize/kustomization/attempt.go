@@ -133,9 +133,14 @@ func crossNamespace(field, namespace string) error {
 // way. Who waits is triggered when that changes; what passes within a moment,
 // as it does while a set of objects is being created, is not reported.
 func (a *attempt) await() (*artifact.View, error) {
+	key := sourceKey(a.obj)
+	if a.awaitsSource() {
+		f := a.waiting(meta.ProgressingReason, fmt.Sprintf("source '%s/%s' was asked to run together with this object, and has not answered yet", a.obj.Spec.SourceRef.Kind, key))
+		f.unanswered = true
+		return nil, f
+	}
 	found, view, err := a.source(a.obj)
 	if err != nil {
-		key := sourceKey(a.obj)
 		if errors.Is(err, errLost) {
 			a.Refetch(key)
 		}
@@ -153,7 +158,7 @@ func (a *attempt) await() (*artifact.View, error) {
 	return view, nil
 }
 
-func (a *attempt) waiting(reason, why string) error {
+func (a *attempt) waiting(reason, why string) *failure {
 	left, patient := a.memo.patient(reason, a.start, a.Grace)
 	return &failure{reason: reason, err: errors.New(why), waiting: true, patience: left, patient: patient}
 }
@@ -228,8 +233,9 @@ type failure struct {
 	err    error
 	// stalled: only another spec helps. system: the cause does not lie in what
 	// the user gave, so it is tried again soon. waiting: others have to act
-	// first. superseded: the next run begins at once.
-	stalled, system, waiting, superseded bool
+	// first. superseded: the next run begins at once. unanswered: the request
+	// is left to a later run.
+	stalled, system, waiting, superseded, unanswered bool
 	// patient: nothing is reported yet, but again looked at after patience.
 	patient  bool
 	patience time.Duration
@@ -238,6 +244,10 @@ type failure struct {
 func (f *failure) Error() string { return f.err.Error() }
 
 func (f *failure) Unwrap() error { return f.err }
+
+// answered reports whether the outcome answers the request that the run began
+// with.
+func (f *failure) answered() bool { return !f.superseded && !f.unanswered }
 
 // failed makes a failure of an error that may lie in the cluster.
 func (a *attempt) failed(ctx context.Context, reason string, err error) error {

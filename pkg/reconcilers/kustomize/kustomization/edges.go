@@ -37,6 +37,13 @@ func Connect(in Informers, q runtime.Adder) error {
 		return fmt.Errorf("indexing Kustomizations: %w", err)
 	}
 	users := in.Kustomizations.GetIndexer()
+	user := func(k runtime.Key) (metav1.Object, bool) {
+		obj, exists, err := users.GetByKey(k.String())
+		if err != nil || !exists {
+			return nil, false
+		}
+		return obj.(*kustomizev1.Kustomization), true
+	}
 	reference := func(kind string) func(metav1.Object) string {
 		return func(o metav1.Object) string { return runtime.Reference(kind, o.GetNamespace(), o.GetName()) }
 	}
@@ -45,6 +52,10 @@ func Connect(in Informers, q runtime.Adder) error {
 			Users: runtime.UsersByIndex(users, index, reference(kind)), Relevant: relevant, To: q, Trigger: t,
 		}.Events()
 	}
+	asked := runtime.Edge{
+		Users:    askedWith(runtime.UsersByIndex(users, bySource, reference(sourcev1.GitRepositoryKind)), user),
+		Relevant: sourceAnswered, To: q, Trigger: runtime.Source,
+	}.Events()
 	for _, c := range []struct {
 		from    cache.SharedIndexInformer
 		handler cache.ResourceEventHandler
@@ -52,6 +63,7 @@ func Connect(in Informers, q runtime.Adder) error {
 		{in.Kustomizations, runtime.OwnEvents(q, meta.ReconcileRequestAnnotation)},
 		{in.Kustomizations, edge(byDependency, kustomizev1.KustomizationKind, runtime.Dependency, dependencyChanged)},
 		{in.GitRepositories, edge(bySource, sourcev1.GitRepositoryKind, runtime.Source, sourceChanged)},
+		{in.GitRepositories, asked},
 		{in.ConfigMaps, edge(byConfig, string(kustomizev1.SubstituteKindConfigMap), runtime.Config, nil)},
 		{in.Secrets, edge(byConfig, string(kustomizev1.SubstituteKindSecret), runtime.Config, nil)},
 	} {

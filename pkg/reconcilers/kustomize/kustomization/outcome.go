@@ -68,14 +68,19 @@ func (a *attempt) finish(ctx context.Context, err error) (runtime.Result, error)
 	}
 	wasTold := runtime.Message(a.obj.Status.Conditions, meta.ReadyCondition) == f.Error()
 	c := a.conditions()
-	if f.stalled {
+	switch {
+	case f.stalled:
 		c.Stalled(f.reason, f.Error())
 		a.status.ObservedGeneration = a.obj.Generation
-	} else {
+	case f.reason == meta.ProgressingReason:
+		c.Progressing(f.Error())
+	default:
 		c.Failed(f.reason, f.Error())
 	}
 	a.status.Conditions = c.List()
-	a.handled(f.reason)
+	if f.answered() {
+		a.handled(f.reason)
+	}
 	if err := a.write(ctx); err != nil {
 		return runtime.Result{}, err
 	}

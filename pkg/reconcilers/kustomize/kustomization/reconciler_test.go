@@ -13,6 +13,7 @@ import (
 
 	kustomizev1 "github.com/leat-dev/leat/pkg/apis/kustomize/v1"
 	"github.com/leat-dev/leat/pkg/apis/meta"
+	sourcev1 "github.com/leat-dev/leat/pkg/apis/source/v1"
 	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
 	"github.com/leat-dev/leat/pkg/reconcilers/runtime/runtimetest"
 )
@@ -209,6 +210,58 @@ func TestRequest(t *testing.T) {
 		if got, want := w.cluster.requests[len(w.cluster.requests)-1].Force, tc.token == tc.force; got != want {
 			t.Errorf("%s: force %v, want %v", tc.token, got, want)
 		}
+	}
+}
+
+// TestRequestWithSource: object and source are asked at once, and the object
+// does not run with the old artifact while the new one is on its way.
+func TestRequestWithSource(t *testing.T) {
+	w := newWorld(t)
+	w.kustomizations.Create(kustomization("a"))
+	w.kustomizations.Create(kustomization("other", func(s *kustomizev1.KustomizationSpec) { path := "a"; s.Path = &path }))
+	first := w.push("1", map[string]string{"a/cm.yaml": configMap("one", "1")})
+	w.awaitReady("a", first)
+	w.awaitReady("other", first)
+	w.awaitIdle()
+	w.cluster.take()
+	ask := func(o metav1.Object, token string) {
+		o.SetAnnotations(map[string]string{meta.ReconcileRequestAnnotation: token})
+	}
+	if err := w.sources.Update("demo", "app", func(r *sourcev1.GitRepository) { ask(r, "t1") }); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.kustomizations.Update("demo", "a", func(k *kustomizev1.Kustomization) { ask(k, "t1") }); err != nil {
+		t.Fatal(err)
+	}
+	w.awaitIdle()
+	if got := w.cluster.take(); got != (counts{}) {
+		t.Errorf("before the source has answered: %+v", got)
+	}
+	w.step(2 * time.Second)
+	if got := w.awaitReason("a", "Progressing"); got.Status.LastHandledReconcileAt != "" || !runtime.IsTrue(got.Status.Conditions, "Reconciling") {
+		t.Errorf("while the source is slow: %s, handled %q", summary(got), got.Status.LastHandledReconcileAt)
+	}
+	// A source that does not answer at all is not waited for forever.
+	w.step(time.Minute)
+	w.await("a", "answered anyway", func(k *kustomizev1.Kustomization) bool { return k.Status.LastHandledReconcileAt == "t1" })
+	w.awaitIdle()
+	w.cluster.take()
+
+	if err := w.sources.Update("demo", "app", func(r *sourcev1.GitRepository) { ask(r, "t2") }); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.kustomizations.Update("demo", "a", func(k *kustomizev1.Kustomization) { ask(k, "t2") }); err != nil {
+		t.Fatal(err)
+	}
+	w.awaitIdle()
+	// The source has found nothing new; only who was asked runs.
+	if err := w.sources.UpdateStatus("demo", "app", func(r *sourcev1.GitRepository) { r.Status.LastHandledReconcileAt = "t2" }); err != nil {
+		t.Fatal(err)
+	}
+	w.await("a", "answered", func(k *kustomizev1.Kustomization) bool { return k.Status.LastHandledReconcileAt == "t2" })
+	w.awaitIdle()
+	if got := w.cluster.take(); got.Plans != 1 {
+		t.Errorf("after the source has answered: %+v, want one plan", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package kustomization
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,6 +53,38 @@ func (r *Reconciler) source(obj *kustomizev1.Kustomization) (*meta.Artifact, *ar
 		return repo.Status.Artifact, r.Artifacts.View(tree), nil
 	}
 	return nil, nil, errLost
+}
+
+// awaitsSource reports whether the source got the same request as this object,
+// and has not answered it: to run with the old artifact would be to run twice.
+// A source that does not answer within its timeout is not waited for.
+func (a *attempt) awaitsSource() bool {
+	if !a.requested {
+		return false
+	}
+	key := sourceKey(a.obj)
+	repo, err := a.GitRepositories.GitRepositories(key.Namespace).Get(key.Name)
+	if err != nil || repo.IsSuspended() || requestedAt(repo) != a.token || repo.Status.LastHandledReconcileAt == a.token {
+		return false
+	}
+	return a.memo.waiting != meta.ProgressingReason || a.start.Sub(a.memo.waitingSince) < repo.GetTimeout()
+}
+
+// sourceAnswered says whether a source has answered a request.
+func sourceAnswered(before, after metav1.Object) bool {
+	return before.(*sourcev1.GitRepository).Status.LastHandledReconcileAt != after.(*sourcev1.GitRepository).Status.LastHandledReconcileAt
+}
+
+// askedWith narrows users down to those that got the request which the source
+// has answered.
+func askedWith(users func(metav1.Object) []runtime.Key, get func(runtime.Key) (metav1.Object, bool)) func(metav1.Object) []runtime.Key {
+	return func(source metav1.Object) []runtime.Key {
+		answered := source.(*sourcev1.GitRepository).Status.LastHandledReconcileAt
+		return slices.DeleteFunc(users(source), func(k runtime.Key) bool {
+			user, ok := get(k)
+			return !ok || requestedAt(user) != answered
+		})
+	}
 }
 
 // sourceChanged says whether a change of a source matters to its users. They
