@@ -120,10 +120,7 @@ func (e *Engine) metadata(r *Request, it *item, res target.Resource) (map[string
 	if err != nil {
 		return nil, err
 	}
-	if len(annotations) == 0 {
-		// An empty map would be owned as a whole, with what others put into it.
-		delete(meta, "annotations")
-	}
+	setAnnotations(meta, annotations)
 	it.switches = e.target.SwitchesOf(labels, annotations)
 	owned := make(map[string]any, len(labels)+2)
 	for k, v := range labels {
@@ -141,6 +138,22 @@ func (e *Engine) metadata(r *Request, it *item, res target.Resource) (map[string
 		return nil, err
 	}
 	return meta, nil
+}
+
+// setAnnotations leaves out what kubectl's client-side apply has left in a
+// manifest that was exported from a cluster. An empty map is left out too: it
+// would be owned as a whole, with what others put into it.
+func setAnnotations(meta map[string]any, annotations map[string]string) {
+	delete(meta, "annotations")
+	out := make(map[string]any, len(annotations))
+	for k, v := range annotations {
+		if k != target.LastApplied {
+			out[k] = v
+		}
+	}
+	if len(out) > 0 {
+		meta["annotations"] = out
+	}
 }
 
 // namespaceOf gives the metadata the namespace that the kind's scope asks for.

@@ -71,10 +71,7 @@ func (t *Target) Retain(owner string, resources []Resource) {
 		now = append(now, k)
 	}
 	for _, k := range before {
-		if k.users--; k.users == 0 {
-			k.cancel()
-			delete(c.kinds, k.res.GroupVersionKind())
-		}
+		c.releaseLocked(k)
 	}
 	if len(now) == 0 {
 		delete(c.owners, owner)
@@ -85,6 +82,31 @@ func (t *Target) Retain(owner string, resources []Resource) {
 
 // Release says that owner has no objects any more.
 func (t *Target) Release(owner string) { t.Retain(owner, nil) }
+
+// acquire returns the kind, if it is watched, and keeps it so until release.
+func (c *cache) acquire(gvk schema.GroupVersionKind) *kind {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.kinds[gvk]
+	if k != nil {
+		k.users++
+	}
+	return k
+}
+
+func (c *cache) release(k *kind) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.releaseLocked(k)
+}
+
+// releaseLocked ends the watch of a kind that nobody uses any more.
+func (c *cache) releaseLocked(k *kind) {
+	if k.users--; k.users == 0 {
+		k.cancel()
+		delete(c.kinds, k.res.GroupVersionKind())
+	}
+}
 
 // start begins to watch a kind.
 func (c *cache) start(r Resource) *kind {
@@ -144,7 +166,7 @@ type kind struct {
 	cache  *cache
 	res    Resource
 	cancel context.CancelFunc
-	users  int // owners that retain it, under cache.mu
+	users  int // owners and subscriptions that need it, under cache.mu
 
 	ready     chan struct{}
 	readyOnce sync.Once

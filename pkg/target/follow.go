@@ -41,7 +41,8 @@ type follower struct {
 	label, field string
 	sink         sink
 
-	tape tape
+	logger klog.Logger
+	tape   tape
 	// position is the resource version to go on from, empty to list.
 	position string
 	// plain says that the server cannot list through a watch.
@@ -62,7 +63,7 @@ const (
 
 // run follows until ctx ends.
 func (f *follower) run(ctx context.Context) {
-	logger := klog.FromContext(ctx).WithValues("resource", f.res.GroupVersionResource.String())
+	f.logger = klog.FromContext(ctx).WithValues("resource", f.res.GroupVersionResource.String())
 	backoff := minBackoff
 	for ctx.Err() == nil {
 		began := f.t.opts.Clock.Now()
@@ -83,9 +84,9 @@ func (f *follower) run(ctx context.Context) {
 		case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err), apierrors.IsNotFound(err), apierrors.IsMethodNotSupported(err):
 			f.position, wait = "", deniedBackoff
 			f.sink.denied(err)
-			logger.Info("cannot watch, reading objects one by one", "err", err, "retryIn", wait)
+			f.logger.Info("cannot watch, reading objects one by one", "err", err, "retryIn", wait)
 		default:
-			logger.V(2).Info("watch ended", "err", err, "retryIn", wait)
+			f.logger.V(2).Info("watch ended", "err", err, "retryIn", wait)
 		}
 		if f.t.opts.Clock.Since(began) > time.Minute {
 			backoff = minBackoff
@@ -184,12 +185,17 @@ func (f *follower) event(line []byte) error {
 			return nil
 		}
 		o, err := f.t.reduce(f.res.GroupVersionKind(), t, n)
-		if err != nil {
-			return fmt.Errorf("reading an event: %w", err)
-		}
-		if kind == "DELETED" {
+		switch {
+		case err != nil:
+			// One object that cannot be read must not end the watch of all.
+			f.logger.Error(err, "Cannot read an object, it is not cached", "object", klog.KRef(o.Namespace, o.Name))
+			if o.Name == "" {
+				return nil
+			}
 			f.sink.gone(o.NamespacedName, o.ResourceVersion)
-		} else {
+		case kind == "DELETED":
+			f.sink.gone(o.NamespacedName, o.ResourceVersion)
+		default:
 			f.sink.seen(o)
 		}
 		f.move(o.ResourceVersion)
@@ -245,15 +251,14 @@ func (f *follower) list(ctx context.Context) error {
 			return fmt.Errorf("reading a list: %w", err)
 		}
 		t.elements(t.get(0, "items"), func(n int32) bool {
-			var o identified
-			if o, err = f.t.reduce(f.res.GroupVersionKind(), t, n); err == nil {
-				f.sink.seen(o)
+			o, err := f.t.reduce(f.res.GroupVersionKind(), t, n)
+			if err != nil {
+				f.logger.Error(err, "Cannot read an object, it is not cached", "object", klog.KRef(o.Namespace, o.Name))
+				return true
 			}
-			return err == nil
+			f.sink.seen(o)
+			return true
 		})
-		if err != nil {
-			return fmt.Errorf("reading a list: %w", err)
-		}
 		next := t.text(t.get(0, "metadata", "continue"))
 		if next == "" {
 			f.position = t.text(t.get(0, "metadata", "resourceVersion"))

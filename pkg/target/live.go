@@ -2,6 +2,7 @@ package target
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"unique"
 
@@ -47,10 +48,16 @@ type identified struct {
 }
 
 // reduce takes from an object, given as value n of tp, what is kept of it. The
-// items of a list do not say what they are: gvk does.
-func (t *Target) reduce(gvk schema.GroupVersionKind, tp *tape, n int32) (identified, error) {
+// items of a list do not say what they are: gvk does. A panic is an error of
+// the object: whoever may write one must not be able to end the process.
+func (t *Target) reduce(gvk schema.GroupVersionKind, tp *tape, n int32) (o identified, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("reading an object of kind %s: %v", gvk.Kind, r)
+		}
+	}()
 	meta := tp.get(n, "metadata")
-	o := identified{
+	o = identified{
 		NamespacedName: types.NamespacedName{
 			Namespace: unique.Make(tp.text(tp.get(meta, "namespace"))).Value(),
 			Name:      tp.text(tp.get(meta, "name")),

@@ -76,7 +76,11 @@ type mapper struct {
 	client *discovery.DiscoveryClient
 	clock  clock.PassiveClock
 
-	mu        sync.Mutex
+	// asking is held while the cluster is asked, so that who misses a kind at the
+	// same time waits for the same answer; who finds it does not wait.
+	asking sync.Mutex
+
+	mu        sync.RWMutex
 	asked     time.Time
 	served    map[schema.GroupVersionKind]Resource
 	learned   map[schema.GroupVersionKind]Resource
@@ -97,12 +101,15 @@ func newMapper(cfg *rest.Config, hc *http.Client, c clock.PassiveClock) (*mapper
 // lookup returns the resource of gvk; an empty version asks for the preferred
 // one.
 func (m *mapper) lookup(ctx context.Context, gvk schema.GroupVersionKind) (Resource, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if r, ok := m.find(gvk); ok {
 		return r, nil
 	}
-	if m.served == nil || m.clock.Since(m.asked) >= refreshEvery {
+	m.asking.Lock()
+	defer m.asking.Unlock()
+	if r, ok := m.find(gvk); ok {
+		return r, nil
+	}
+	if m.asked.IsZero() || m.clock.Since(m.asked) >= refreshEvery {
 		if err := m.refresh(ctx); err != nil {
 			return Resource{}, err
 		}
@@ -114,6 +121,8 @@ func (m *mapper) lookup(ctx context.Context, gvk schema.GroupVersionKind) (Resou
 }
 
 func (m *mapper) find(gvk schema.GroupVersionKind) (Resource, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
 	if gvk.Version == "" {
 		gvk.Version = m.preferred[gvk.GroupKind()]
 	}
@@ -124,26 +133,31 @@ func (m *mapper) find(gvk schema.GroupVersionKind) (Resource, bool) {
 	return r, ok
 }
 
-// refresh asks the cluster. The lock is held meanwhile: who else misses a kind
-// wants the same answer.
+// refresh asks the cluster. The caller holds asking.
 func (m *mapper) refresh(ctx context.Context) error {
 	groups, lists, err := m.client.ServerGroupsAndResourcesWithContext(ctx)
 	var partial *discovery.ErrGroupDiscoveryFailed
 	if err != nil && !errors.As(err, &partial) {
 		return fmt.Errorf("asking the cluster for its kinds: %w", err)
 	}
-	m.asked = m.clock.Now()
-	m.unserved = map[schema.GroupVersion]bool{}
+	m.asked, m.unserved = m.clock.Now(), map[schema.GroupVersion]bool{}
 	if partial != nil {
 		for gv := range partial.Groups {
 			m.unserved[gv] = true
 		}
 	}
-	m.served = map[schema.GroupVersionKind]Resource{}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before := m.served
+	m.served, m.preferred = map[schema.GroupVersionKind]Resource{}, map[schema.GroupKind]string{}
+	for gvk, r := range before {
+		if m.unserved[gvk.GroupVersion()] {
+			m.served[gvk] = r // known from when its server could be asked
+		}
+	}
 	for _, l := range lists {
 		m.add(l)
 	}
-	m.preferred = map[schema.GroupKind]string{}
 	for _, g := range groups {
 		m.prefer(g)
 	}

@@ -48,15 +48,16 @@ func (t *Target) Subscribe(ctx context.Context, id Identity, refs []Ref) (*Subsc
 	s := &Subscription{cancel: cancel, entries: make([]followed, len(refs)), changed: make(chan struct{}, 1)}
 	for i, ref := range refs {
 		s.entries[i].name = ref.namespacedName()
-		k := t.cache.kind(ref.GroupVersionKind())
-		if k != nil {
-			if err := k.wait(ctx); err != nil {
-				s.Close()
-				return nil, err
-			}
-			if k.subscribe(s, i) {
+		if k := t.cache.acquire(ref.GroupVersionKind()); k != nil {
+			err := k.wait(ctx)
+			if err == nil && k.subscribe(s, i) {
 				s.entries[i].kind = k
 				continue
+			}
+			t.cache.release(k)
+			if err != nil {
+				s.Close()
+				return nil, err
 			}
 		}
 		f := &follower{
@@ -78,6 +79,7 @@ func (s *Subscription) Close() {
 	for i := range s.entries {
 		if k := s.entries[i].kind; k != nil {
 			k.unsubscribe(s, s.entries[i].name)
+			k.cache.release(k)
 		}
 	}
 	s.wg.Wait()

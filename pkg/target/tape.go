@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"unicode/utf8"
 )
 
 // A tape is a JSON text with its values indexed in one pass and nothing
@@ -212,16 +213,21 @@ func (t *tape) text(n int32) string {
 		return ""
 	}
 	raw := t.raw(n)
+	plain := true
 	for _, c := range raw {
-		if c == '\\' {
-			var s string
-			if json.Unmarshal(raw, &s) != nil {
-				return ""
-			}
-			return s
+		if c == '\\' || c >= utf8.RuneSelf {
+			plain = false
+			break
 		}
 	}
-	return string(raw[1 : len(raw)-1])
+	if plain {
+		return string(raw[1 : len(raw)-1])
+	}
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
 }
 
 // is says whether value n is the string s, without making one.
@@ -236,7 +242,7 @@ func (t *tape) is(n int32, s string) bool {
 	return len(raw) > len(s)+2 && t.text(n) == s
 }
 
-// number returns the integer that value n is, 0 when it is none.
+// integer returns the integer that value n is, 0 when it is none.
 func (t *tape) integer(n int32) int64 {
 	if t.kind(n) != '0' {
 		return 0

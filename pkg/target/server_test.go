@@ -1,0 +1,382 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// testTarget returns a target whose cluster is handler; without one, requests
+// fail.
+func testTarget(t testing.TB, handler http.Handler) *Target {
+	t.Helper()
+	cfg := &rest.Config{Host: "http://127.0.0.1:1"}
+	if handler != nil {
+		srv := httptest.NewServer(handler)
+		t.Cleanup(srv.Close)
+		cfg.Host = srv.URL
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	tgt, err := New(ctx, cfg, Options{DigestKey: []byte("sixteen bytes or"), MaxInFlight: 2, MaxResponseBytes: 1 << 16, MaxThrottle: 3 * time.Second, SyncTimeout: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cancel(); tgt.Close() })
+	return tgt
+}
+
+var configMaps = Resource{
+	GroupVersionResource: schema.GroupVersionResource{Version: "v1", Resource: "configmaps"},
+	Kind:                 "ConfigMap", Namespaced: true, Watchable: true,
+}
+
+func ref(name string) Ref { return Ref{Resource: configMaps, Namespace: "demo", Name: name} }
+
+func configMap(name, rv, uid string) string {
+	return fmt.Sprintf(`{"metadata":{"name":%q,"namespace":"demo","resourceVersion":%q,"uid":%q,"labels":{"kustomize.toolkit.fluxcd.io/name":"app","kustomize.toolkit.fluxcd.io/namespace":"demo"}}}`, name, rv, uid)
+}
+
+func failure(w http.ResponseWriter, code int, reason string) {
+	w.WriteHeader(code)
+	fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d,"message":"%s"}`, reason, code, reason)
+}
+
+func TestRequests(t *testing.T) {
+	var throttled, inFlight, most atomic.Int32
+	var mu sync.Mutex
+	var users []string
+	tgt := testTarget(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := inFlight.Add(1)
+		defer inFlight.Add(-1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		mu.Lock()
+		users = append(users, r.Header.Get("Impersonate-User"))
+		mu.Unlock()
+		switch name := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]; name {
+		case "throttled":
+			if throttled.Add(1) < 3 {
+				w.Header().Set("Retry-After", "0")
+				failure(w, http.StatusTooManyRequests, "TooManyRequests")
+				return
+			}
+			fmt.Fprint(w, configMap(name, "1", "u"))
+		case "always":
+			w.Header().Set("Retry-After", "2")
+			failure(w, http.StatusTooManyRequests, "TooManyRequests")
+		case "gone":
+			failure(w, http.StatusNotFound, "NotFound")
+		case "huge":
+			fmt.Fprint(w, strings.Repeat(" ", 1<<17))
+		case "html":
+			w.WriteHeader(http.StatusBadGateway)
+			fmt.Fprint(w, "<html>proxy</html>")
+		case "half":
+			w.Header().Set("Content-Length", "1000")
+			fmt.Fprint(w, "{")
+		default:
+			fmt.Fprint(w, configMap(name, "1", "u"))
+		}
+	}))
+	ctx := t.Context()
+	tenant := Identity{ServiceAccount: types.NamespacedName{Namespace: "team", Name: "deployer"}}
+
+	if _, err := tgt.Read(ctx, tenant, ref("throttled")); err != nil || throttled.Load() != 3 {
+		t.Errorf("429 is not waited out: %v after %d", err, throttled.Load())
+	}
+	if users[0] != "system:serviceaccount:team:deployer" {
+		t.Errorf("impersonated %q", users[0])
+	}
+	users = nil
+	if _, err := tgt.Read(ctx, Identity{}, ref("plain")); err != nil || users[0] != "" {
+		t.Errorf("error %v, impersonated %q", err, users[0])
+	}
+	if _, err := tgt.Read(ctx, tenant, ref("always")); !apierrors.IsTooManyRequests(err) || !strings.Contains(err.Error(), "3s") {
+		t.Errorf("error %v, want the server's with the limit", err)
+	}
+	if _, err := tgt.Read(ctx, tenant, ref("gone")); !apierrors.IsNotFound(err) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := tgt.Read(ctx, tenant, ref("huge")); err == nil || !strings.Contains(err.Error(), "65536") {
+		t.Errorf("error %v, want the limit named", err)
+	}
+	if _, err := tgt.Read(ctx, tenant, ref("html")); err == nil || apierrors.ReasonForError(err) == "" {
+		t.Errorf("error %v", err)
+	}
+	if _, err := tgt.Read(ctx, tenant, ref("half")); err == nil {
+		t.Error("half a response is accepted")
+	}
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() { _, _ = tgt.Read(ctx, tenant, ref("plain")) })
+	}
+	wg.Wait()
+	if most.Load() > 2 {
+		t.Errorf("%d requests in flight, the budget is 2", most.Load())
+	}
+	cancelled, cancel := context.WithCancelCause(ctx)
+	why := errors.New("superseded")
+	cancel(why)
+	if _, err := tgt.Read(cancelled, tenant, ref("plain")); !errors.Is(err, why) {
+		t.Errorf("error %v, want the cause", err)
+	}
+}
+
+func TestRefCheck(t *testing.T) {
+	for _, name := range []string{"", ".", "..", "a/b", "a%2fb", "a,metadata.namespace=kube-system", "a=b"} {
+		if err := ref(name).Check(); err == nil {
+			t.Errorf("%q is accepted", name)
+		}
+	}
+	for _, name := range []string{"a", "system:node", "a.b-c"} {
+		if err := ref(name).Check(); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	key := []byte("sixteen bytes or")
+	if _, err := New(t.Context(), &rest.Config{Host: "http://x"}, Options{DigestKey: key[:8]}); err == nil {
+		t.Error("a short key is accepted")
+	}
+	withExec := &rest.Config{Host: "http://x", AuthProvider: nil, ExecProvider: execProvider}
+	if _, err := New(t.Context(), withExec, Options{DigestKey: key}); err == nil {
+		t.Error("an exec plug-in is accepted")
+	}
+}
+
+// script answers the watches of a test: each request gets the next step, and
+// the last one is repeated.
+type script struct {
+	mu    sync.Mutex
+	steps []func(w http.ResponseWriter, r *http.Request)
+	seen  []string
+}
+
+func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.seen = append(s.seen, r.URL.RequestURI())
+	step := s.steps[0]
+	if len(s.steps) > 1 {
+		s.steps = s.steps[1:]
+	}
+	s.mu.Unlock()
+	step(w, r)
+}
+
+func event(kind, object string) string { return `{"type":"` + kind + `","object":` + object + "}\n" }
+
+func bookmark(rv string) string {
+	return event("BOOKMARK", `{"metadata":{"resourceVersion":"`+rv+`","annotations":{"k8s.io/initial-events-end":"true"}}}`)
+}
+
+// stream sends events and then keeps the watch open, or ends it.
+func stream(stay bool, events ...string) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, strings.Join(events, ""))
+		w.(http.Flusher).Flush()
+		if stay {
+			<-r.Context().Done()
+		}
+	}
+}
+
+// state waits until the object is found, or not found, in the cache.
+func (s *script) await(t *testing.T, tgt *Target, name string, found bool) Live {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		k := tgt.cache.kind(configMaps.GroupVersionKind())
+		if err := k.wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		live, have, cached := k.get(types.NamespacedName{Namespace: "demo", Name: name})
+		if cached && have == found {
+			return live
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: found is %t, cached %t", name, have, cached)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestFollowResumesAndRelists(t *testing.T) {
+	s := &script{steps: []func(http.ResponseWriter, *http.Request){
+		// The first watch lists and ends; the second goes on where it was.
+		stream(false, event("ADDED", configMap("a", "5", "u-a")), event("ADDED", configMap("b", "6", "u-b")), bookmark("7")),
+		stream(false, event("MODIFIED", configMap("a", "8", "u-a")), event("ADDED", configMap("c", "9", "u-c"))),
+		// What it missed is too old; meanwhile b was deleted.
+		stream(false, event("ERROR", `{"kind":"Status","status":"Failure","reason":"Expired","code":410}`)),
+		stream(true, event("ADDED", configMap("a", "8", "u-a")), event("ADDED", configMap("c", "12", "u-c")), bookmark("13"), event("DELETED", configMap("c", "14", "u-c"))),
+	}}
+	tgt := testTarget(t, s)
+	var events []Event
+	var mu sync.Mutex
+	tgt.Listen(func(e Event) { mu.Lock(); events = append(events, e); mu.Unlock() })
+	tgt.Retain("owner", []Resource{configMaps})
+	s.await(t, tgt, "a", true)
+	s.await(t, tgt, "b", false)
+	s.await(t, tgt, "c", false)
+	if l := s.await(t, tgt, "a", true); l.ResourceVersion != "8" {
+		t.Errorf("a is at %s", l.ResourceVersion)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !strings.Contains(s.seen[0], "sendInitialEvents=true") || !strings.Contains(s.seen[0], "labelSelector=kustomize.toolkit.fluxcd.io%2Fname") {
+		t.Errorf("first request %s", s.seen[0])
+	}
+	if !strings.Contains(s.seen[1], "resourceVersion=7") || !strings.Contains(s.seen[2], "resourceVersion=9") || strings.Contains(s.seen[3], "resourceVersion=") {
+		t.Errorf("requests %v", s.seen)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	gone := map[string]bool{}
+	for _, e := range events {
+		if e.Gone {
+			gone[e.Name] = true
+		}
+	}
+	if !gone["b"] || !gone["c"] || gone["a"] || events[0].Name == "b" && !events[0].Gone {
+		t.Errorf("events %+v", events)
+	}
+}
+
+func TestFollowFallsBackToLists(t *testing.T) {
+	s := &script{steps: []func(http.ResponseWriter, *http.Request){
+		func(w http.ResponseWriter, _ *http.Request) { failure(w, http.StatusUnprocessableEntity, "Invalid") },
+		func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"metadata":{"resourceVersion":"7","continue":"more"},"items":[%s]}`, configMap("a", "5", "u"))
+		},
+		func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"metadata":{"resourceVersion":"7"},"items":[%s]}`, configMap("b", "6", "u"))
+		},
+		stream(true, event("ADDED", configMap("c", "8", "u"))),
+	}}
+	tgt := testTarget(t, s)
+	tgt.Retain("owner", []Resource{configMaps})
+	for _, name := range []string{"a", "b", "c"} {
+		s.await(t, tgt, name, true)
+	}
+}
+
+func TestDeniedKindIsReadPlainly(t *testing.T) {
+	tgt := testTarget(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Query().Get("watch") != "":
+			failure(w, http.StatusForbidden, "Forbidden")
+		case strings.HasSuffix(r.URL.Path, "/there"):
+			fmt.Fprint(w, configMap("there", "1", "u"))
+		default:
+			failure(w, http.StatusNotFound, "NotFound")
+		}
+	}))
+	tgt.Retain("owner", []Resource{configMaps})
+	if l, found, err := tgt.Lookup(t.Context(), Identity{}, ref("there")); err != nil || !found || l.UID != "u" {
+		t.Errorf("%+v %t %v", l, found, err)
+	}
+	if _, found, err := tgt.Lookup(t.Context(), Identity{}, ref("missing")); err != nil || found {
+		t.Errorf("%t %v", found, err)
+	}
+	sub, err := tgt.Subscribe(t.Context(), Identity{}, []Ref{ref("there")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	<-sub.Changed()
+	if st := sub.State(sub.Drain()[0]); !apierrors.IsForbidden(st.Err) {
+		t.Errorf("state %+v, want why it cannot be followed", st)
+	}
+}
+
+func TestRetain(t *testing.T) {
+	ended := make(chan struct{})
+	tgt := testTarget(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		stream(true, event("ADDED", configMap("a", "1", "u")), bookmark("2"))(w, r)
+		close(ended)
+	}))
+	gvk := configMaps.GroupVersionKind()
+	tgt.Retain("one", []Resource{configMaps})
+	tgt.Retain("two", []Resource{configMaps})
+	tgt.Retain("one", []Resource{configMaps})
+	tgt.Release("one")
+	if tgt.cache.kind(gvk) == nil {
+		t.Fatal("the watch ended although an owner needs it")
+	}
+	sub, err := tgt.Subscribe(t.Context(), Identity{}, []Ref{ref("a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tgt.Release("two")
+	if tgt.cache.kind(gvk) == nil {
+		t.Fatal("the watch ended although someone waits")
+	}
+	sub.Close()
+	if tgt.cache.kind(gvk) != nil {
+		t.Error("the watch of an unused kind goes on")
+	}
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("the server still has the watch")
+	}
+}
+
+// What a write of our own led to is in the cache before the watch tells of it,
+// is no news when it does, and does not come back after a deletion.
+func TestObserve(t *testing.T) {
+	k := &kind{cache: &cache{}, res: configMaps, objects: map[types.NamespacedName]*Live{}, ready: make(chan struct{})}
+	var events int
+	k.cache.listeners = []func(Event){func(Event) { events++ }}
+	at := func(rv string) identified {
+		return identified{NamespacedName: types.NamespacedName{Name: "a"}, Live: Live{UID: "u", ResourceVersion: rv, Owner: types.NamespacedName{Name: "app"}}}
+	}
+	n := at("").NamespacedName
+	k.listing()
+	k.listed("5")
+	k.observe(at("7"))
+	if l, found, _ := k.get(n); !found || l.ResourceVersion != "7" {
+		t.Fatal("a write is not observed")
+	}
+	if !k.has(n, "7") {
+		t.Error("the echo of a write is not recognised")
+	}
+	k.seen(at("7"))
+	k.seen(at("6"))
+	if events != 0 {
+		t.Errorf("%d events for our own write and what came before", events)
+	}
+	k.seen(at("9"))
+	k.gone(n, "10")
+	if events != 2 {
+		t.Errorf("%d events for a change and a deletion", events)
+	}
+	k.observe(at("8"))
+	if _, found, _ := k.get(n); found {
+		t.Error("a late answer brings back what was deleted")
+	}
+	// A listing that is older than a write does not take it away.
+	k.listing()
+	k.observe(at("20"))
+	k.listed("15")
+	if _, found, _ := k.get(n); !found {
+		t.Error("an old listing removes what was written since")
+	}
+}
+
+var execProvider = &clientcmdapi.ExecConfig{Command: "/bin/true"}
