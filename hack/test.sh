@@ -16,10 +16,12 @@ while read -r package; do is_race "$package" || plain+=("$package"); done < <(go
 
 cluster=$(mktemp -d "${TMPDIR:-/tmp}/leat-test.XXXXXX")
 trap 'bin/devcluster down --wipe --dir "$cluster" >/dev/null 2>&1 || true; rm -rf "$cluster"' EXIT
-bin/devcluster up --fast --nodes 2 --dir "$cluster"
+bin/devcluster up --fast --ephemeral --owner-pid $$ --nodes 2 --dir "$cluster"
 export LEAT_TEST_CLUSTER=$cluster
 
 status=0
+# -trimpath as in the build of bin/devcluster: else Kubernetes is compiled twice.
+(cd hack/devcluster && go test -trimpath ./internal/supervisor ./internal/instance ./internal/pki) || status=1
 go test -race -timeout 20m "$@" "${race[@]}" || status=1
 go test -timeout 40m "$@" "${plain[@]}" || status=1
 exit $status
