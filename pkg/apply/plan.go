@@ -40,8 +40,8 @@ func (e *Engine) Plan(ctx context.Context, r Request) (*Plan, error) {
 		return nil, fmt.Errorf("loading the inventory: %w", err)
 	}
 	if len(r.Objects) == 0 && len(old.Entries) > 0 {
-		return nil, fmt.Errorf("planning: %w (%d): check the path, or delete the %s if all is to go",
-			ErrEmptyBuild, len(old.Entries), r.Owner.Name)
+		return nil, fmt.Errorf("planning: %w (%d): check the path; if all is to go, delete the owner instead",
+			ErrEmptyBuild, len(old.Entries))
 	}
 	items, err := e.prepare(ctx, &r)
 	if err != nil {

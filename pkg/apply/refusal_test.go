@@ -58,7 +58,7 @@ func TestPublic(t *testing.T) {
 			t.Errorf("%s: the causes, which quote values, are kept", it.key)
 		}
 	}
-	if got := plain.public(err); got != err {
+	if got := plain.public(err); got.Error() != err.Error() {
 		t.Errorf("the error of a plain object was changed: %v", got)
 	}
 }

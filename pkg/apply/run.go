@@ -207,7 +207,7 @@ func (r *run) inventory() *Inventory {
 		inv.Entries = append(inv.Entries, it.entry)
 	}
 	inv.Entries = append(inv.Entries, r.left...)
-	slices.SortFunc(inv.Entries, func(a, b Entry) int { return a.Key.Compare(b.Key) })
+	slices.SortFunc(inv.Entries, func(a, b Entry) int { return a.Compare(b.Key) })
 	return inv
 }
 

@@ -56,14 +56,14 @@ const (
 
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = 30 * time.Second
-	// deniedBackoff is how long to wait before asking again for what was refused
-	// or is not served: rights and kinds come by someone else's doing.
+	// deniedBackoff is how long to wait before asking again for what was refused:
+	// rights come by someone else's doing.
 	deniedBackoff = time.Minute
 )
 
 // run follows until ctx ends.
 func (f *follower) run(ctx context.Context) {
-	f.logger = klog.FromContext(ctx).WithValues("resource", f.res.GroupVersionResource.String())
+	f.logger = klog.FromContext(ctx).WithValues("resource", f.res.String())
 	backoff := minBackoff
 	for ctx.Err() == nil {
 		began := f.t.opts.Clock.Now()
@@ -81,7 +81,11 @@ func (f *follower) run(ctx context.Context) {
 		case apierrors.IsInvalid(err) && f.position == "" && !f.plain:
 			f.plain = true
 			continue
-		case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err), apierrors.IsNotFound(err), apierrors.IsMethodNotSupported(err):
+		case apierrors.IsNotFound(err):
+			// The kind is gone, or so new that not every server knows it.
+			f.position = ""
+			f.sink.denied(err)
+		case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err), apierrors.IsMethodNotSupported(err):
 			f.position, wait = "", deniedBackoff
 			f.sink.denied(err)
 			f.logger.Info("cannot watch, reading objects one by one", "err", err, "retryIn", wait)

@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -27,7 +27,7 @@ func (r Ref) Check() error {
 		return errors.New("the object has no name")
 	}
 	for _, s := range []string{r.Namespace, r.Name} {
-		if msgs := path.IsValidPathSegmentName(s); len(msgs) > 0 || strings.ContainsAny(s, ",=\\") {
+		if msgs := content.IsPathSegmentName(s); len(msgs) > 0 || strings.ContainsAny(s, ",=\\") {
 			return fmt.Errorf("%q cannot be a name of an object", s)
 		}
 	}
