@@ -19,6 +19,7 @@ import (
 
 	"github.com/leat-dev/leat/pkg/apiserver/options"
 	"github.com/leat-dev/leat/pkg/artifact"
+	"github.com/leat-dev/leat/pkg/record"
 	"github.com/leat-dev/leat/test/framework"
 )
 
@@ -80,6 +81,7 @@ func run(m *testing.M) int {
 // testServer is a server in this process.
 type testServer struct {
 	artifacts *artifact.Store
+	records   *record.Store
 	// direct connects to the server without the aggregator, as an administrator.
 	direct *rest.Config
 	cancel context.CancelFunc
@@ -112,7 +114,7 @@ func startServer(ctx context.Context, dir string, change func(*options.Options))
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s := &testServer{artifacts: process.Engines.Artifacts, direct: direct, cancel: cancel, done: make(chan error, 1)}
+	s := &testServer{artifacts: process.Engines.Artifacts, records: process.Engines.Records, direct: direct, cancel: cancel, done: make(chan error, 1)}
 	go func() { s.done <- process.Run(ctx) }()
 	if err := s.waitReady(ctx); err != nil {
 		return nil, errors.Join(err, s.stop())

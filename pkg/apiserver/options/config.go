@@ -87,11 +87,26 @@ func (o *Options) genericConfig(ctx context.Context, host *rest.Config, transpor
 	if err := recommended.ApplyTo(config); err != nil {
 		return nil, nil, fmt.Errorf("applying the recommended flags: %w", err)
 	}
+	authorities, err := o.authorities(ctx, client, config)
+	if err != nil {
+		return nil, nil, err
+	}
+	authorities.HoldBack(&config.Config)
 	certificates, err := o.certificates(config, client)
 	if err != nil {
 		return nil, nil, err
 	}
 	return config, certificates, nil
+}
+
+// authorities are those that the authentication flags have the server read from
+// the host cluster.
+func (o *Options) authorities(ctx context.Context, client kubernetes.Interface, config *genericapiserver.RecommendedConfig) (*apiserver.Authorities, error) {
+	authentication := o.Recommended.Authentication
+	return apiserver.NewAuthorities(ctx, client, &config.Config, apiserver.ReadAuthorities{
+		Clients:    !authentication.SkipInClusterLookup && authentication.ClientCert.ClientCA == "",
+		FrontProxy: !authentication.SkipInClusterLookup && authentication.RequestHeader.ClientCAFile == "",
+	})
 }
 
 func servedGroups(scheme *apiserver.Scheme) []string {
