@@ -57,7 +57,7 @@ func TestRefusals(t *testing.T) {
 		{name: "a directory that kustomize would clone", tree: kustomization("resources: [user@host/org/repo]").with("app/user@host/org/repo/kustomization.yaml", "resources: []\n"), reason: ReasonRemote, message: "is remote"},
 		{name: "helm charts", tree: kustomization("helmCharts: [{name: x, repo: 'https://x'}]"), reason: ReasonRemote, message: "helmCharts: "},
 		{name: "helm chart generators", tree: kustomization("helmChartInflationGenerator: [{chartName: x}]"), reason: ReasonRemote, message: "helmChartInflationGenerator: "},
-		{name: "helm chart by plug-in", tree: kustomization("generators: [t.yaml]").with("app/t.yaml", "apiVersion: builtin\nkind: HelmChartInflationGenerator\nmetadata: {name: a}\nname: x\n"), reason: ReasonRemote, file: "app/t.yaml", message: "Helm charts"},
+		{name: "helm chart by plug-in", tree: kustomization("generators: [t.yaml]").with("app/t.yaml", "apiVersion: builtin\nkind: HelmChartInflationGenerator\nmetadata: {name: a}\nname: x\n"), reason: ReasonRemote, file: "app/t.yaml", message: "no Helm charts"},
 		{name: "exec plug-in", tree: kustomization("generators: [t.yaml]").with("app/t.yaml", "apiVersion: example.com/v1\nkind: Exec\nmetadata:\n  name: a\n  annotations: {config.kubernetes.io/function: 'exec: {path: ./x}'}\n"), reason: ReasonRemote, file: "app/t.yaml", message: "is not built in"},
 
 		{name: "absolute resource", tree: kustomization("resources: [/etc/passwd]"), reason: ReasonRemote, message: "resources: /etc/passwd leads out of the source"},

@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -43,7 +44,7 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("%T (-sent +received):\n%s", want, diff)
 		}
 	}
-	if _, err := c.Receive(); err != io.EOF {
+	if _, err := c.Receive(); !errors.Is(err, io.EOF) {
 		t.Errorf("after the last message: %v, want EOF", err)
 	}
 }

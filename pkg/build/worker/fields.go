@@ -33,14 +33,14 @@ func entries(k *types.Kustomization) []entry {
 		}
 	}
 	add("resources", either, k.Resources...)
-	add("bases", either, k.Bases...)
+	add("bases", either, k.Bases...) //nolint:staticcheck // deprecated, but in use
 	add("components", aDir, k.Components...)
 	add("crds", aFile, k.Crds...)
 	add("configurations", aFile, k.Configurations...)
 	add("generators", aConfig, k.Generators...)
 	add("transformers", aConfig, k.Transformers...)
 	add("validators", aConfig, k.Validators...)
-	for _, p := range k.PatchesStrategicMerge {
+	for _, p := range k.PatchesStrategicMerge { //nolint:staticcheck // deprecated, but in use
 		add("patchesStrategicMerge", aPatch, string(p))
 	}
 	addOptional := func(field string, i int, value string) {
@@ -51,7 +51,7 @@ func entries(k *types.Kustomization) []entry {
 	for i, p := range k.Patches {
 		addOptional("patches[%d].path", i, p.Path)
 	}
-	for i, p := range k.PatchesJson6902 {
+	for i, p := range k.PatchesJson6902 { //nolint:staticcheck // deprecated, but in use
 		addOptional("patchesJson6902[%d].path", i, p.Path)
 	}
 	for i, r := range k.Replacements {

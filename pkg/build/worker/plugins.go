@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"errors"
 	"fmt"
 	"path"
 
@@ -22,7 +21,7 @@ func (w *walker) configs(file, field string, content []byte) error {
 			return refusal(file, field, fmt.Errorf("plug-in %s of %s is not built in: no other plug-in runs", r.GetKind(), r.GetApiVersion()))
 		}
 		if r.GetKind() == "HelmChartInflationGenerator" {
-			return refusal(file, field, errors.New("Helm charts are not rendered by a kustomization"))
+			return refusal(file, field, errChart)
 		}
 		config, err := r.Map()
 		if err != nil {

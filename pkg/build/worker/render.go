@@ -56,12 +56,10 @@ func (b *builder) run() (objects []protocol.Object, err error) {
 	if err := b.walker.walk(r.dir, r.name(), r.Kustomization); err != nil {
 		return nil, err
 	}
-	if len(r.Resources)+len(r.Bases) == 0 && !r.written {
+	if !r.written && len(r.Resources)+len(r.Components) == 0 {
 		// A directory without manifests is an empty set. A kustomization file
 		// without anything is an error of whoever wrote it, and kustomize's.
-		if k := *r.Kustomization; len(k.Components) == 0 {
-			return nil, nil
-		}
+		return nil, nil
 	}
 	rendered, err := b.kustomize(r)
 	if err != nil {

@@ -108,8 +108,8 @@ func (r *root) mergeImages(images []protocol.Image) {
 		return
 	}
 	// An older name of the field, which kustomize appends to it.
-	r.Images = append(r.Images, r.ImageTags...)
-	r.ImageTags = nil
+	r.Images = append(r.Images, r.ImageTags...) //nolint:staticcheck // deprecated, but in use
+	r.ImageTags = nil                           //nolint:staticcheck // deprecated, but in use
 	for _, image := range images {
 		merged := types.Image{Name: image.Name, NewName: image.NewName, NewTag: image.NewTag, Digest: image.Digest}
 		i := slices.IndexFunc(r.Images, func(have types.Image) bool { return have.Name == image.Name })

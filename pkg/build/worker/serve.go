@@ -15,7 +15,7 @@ import (
 // gcPercent lets garbage grow to several times the live heap, which for a warm
 // worker is a few megabytes of schema. The memory limit tightens it when a
 // build is large.
-const gcPercent = 800
+const gcPercent = 400
 
 // Serve runs builds until in ends. It must be called once in the life of a
 // process, which it changes for good.

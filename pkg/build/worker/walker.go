@@ -126,7 +126,7 @@ func (w *walker) open(v visit) ([]reference, error) {
 // references returns what k refers to. It refuses what is outside of the tree.
 func (w *walker) references(at visit, file string, k *types.Kustomization) ([]reference, error) {
 	if field := chartField(k); field != "" {
-		return nil, refusal(file, field, errors.New("Helm charts are not rendered by a kustomization"))
+		return nil, refusal(file, field, errChart)
 	}
 	if len(k.OpenAPI) > 0 {
 		w.schema = true
@@ -206,6 +206,8 @@ func (w *walker) note(content []byte) {
 		w.sensitive = w.sensitive || bytes.Contains(content, mark)
 	}
 }
+
+var errChart = errors.New("a kustomization renders no Helm charts here")
 
 func refusal(file, field string, err error) *fault {
 	if field != "" {
