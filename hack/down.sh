@@ -3,7 +3,7 @@
 # forgets the data.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-dev=$PWD/.dev
+dev=${LEAT_DEV_DIR:-$PWD/.dev}
 [[ -d $dev ]] || { echo "nothing to stop: there is no .dev/"; exit 0; }
 if [[ -x bin/devcluster ]]; then
 	bin/devcluster down --dir "$dev" "$@"

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # What `make up` does once the binaries are built: a control plane, Leat registered in
 # it, a Git server with the demo repository, and the demo. Running it again brings back
-# what is missing and changes nothing else. Everything lives in .dev/.
+# what is missing and changes nothing else. Everything lives in .dev/, or in the directory
+# that LEAT_DEV_DIR names.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
-dev=$root/.dev
+dev=${LEAT_DEV_DIR:-$root/.dev}
 . hack/lib.sh
 
 mkdir -p "$dev/users" "$dev/logs" "$dev/leat" "$dev/git"
