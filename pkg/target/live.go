@@ -30,6 +30,8 @@ type Live struct {
 	Health   Health
 	// Deleting says that the object has been deleted and waits for finalizers.
 	Deleting bool
+	// dropped says that it was us who deleted it.
+	dropped bool
 }
 
 // managers that mean "a person with kubectl". before-first-apply holds the

@@ -68,20 +68,22 @@ func (t *Target) Patch(ctx context.Context, id Identity, ref Ref, patch []byte) 
 }
 
 func (t *Target) write(ctx context.Context, ref Ref, r request, dryRun bool) (Written, error) {
+	var k *kind
 	if dryRun {
 		r.query.Set("dryRun", "All")
+	} else {
+		k = t.cache.begin(ref)
 	}
 	body, code, err := t.do(ctx, r)
+	var o identified
+	if err == nil {
+		o, err = t.read(ref, body)
+	}
 	if err != nil {
+		k.wrote(ref.namespacedName(), nil)
 		return Written{}, err
 	}
-	o, err := t.read(ref, body)
-	if err != nil {
-		return Written{}, err
-	}
-	if !dryRun {
-		t.cache.observe(ref, o)
-	}
+	k.wrote(ref.namespacedName(), &o)
 	return Written{Created: code == http.StatusCreated, Live: o.Live}, nil
 }
 
@@ -147,9 +149,15 @@ func (t *Target) Delete(ctx context.Context, id Identity, ref Ref, p Preconditio
 	if err != nil {
 		return fmt.Errorf("encoding the preconditions: %w", err)
 	}
+	k := t.cache.begin(ref)
 	_, _, err = t.do(ctx, request{
 		id: id, method: http.MethodDelete, path: ref.path(ref.Namespace, ref.Name),
 		contentType: typeJSON, accept: typeMeta, body: body,
 	})
-	return err
+	if err != nil {
+		k.wrote(ref.namespacedName(), nil)
+		return err
+	}
+	k.deleted(ref.namespacedName())
+	return nil
 }

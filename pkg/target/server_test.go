@@ -340,16 +340,24 @@ func TestRetain(t *testing.T) {
 // What a write of our own led to is in the cache before the watch tells of it,
 // is no news when it does, and does not come back after a deletion.
 func TestObserve(t *testing.T) {
-	k := &kind{cache: &cache{}, res: configMaps, objects: map[types.NamespacedName]*Live{}, ready: make(chan struct{})}
+	k := &kind{
+		cache: &cache{kinds: map[schema.GroupVersionKind]*kind{}}, res: configMaps, ready: make(chan struct{}),
+		objects: map[types.NamespacedName]*Live{}, writes: map[types.NamespacedName]*write{},
+	}
+	k.cache.kinds[configMaps.GroupVersionKind()] = k
 	var events int
 	k.cache.listeners = []func(Event){func(Event) { events++ }}
 	at := func(rv string) identified {
 		return identified{NamespacedName: types.NamespacedName{Name: "a"}, Live: Live{UID: "u", ResourceVersion: rv, Owner: types.NamespacedName{Name: "app"}}}
 	}
 	n := at("").NamespacedName
+	write := func(rv string) {
+		o := at(rv)
+		k.cache.begin(Ref{Resource: configMaps, Name: "a"}).wrote(n, &o)
+	}
 	k.listing()
 	k.listed("5")
-	k.observe(at("7"))
+	write("7")
 	if l, found, _ := k.get(n); !found || l.ResourceVersion != "7" {
 		t.Fatal("a write is not observed")
 	}
@@ -366,14 +374,43 @@ func TestObserve(t *testing.T) {
 	if events != 2 {
 		t.Errorf("%d events for a change and a deletion", events)
 	}
-	k.observe(at("8"))
+	write("8")
 	if _, found, _ := k.get(n); found {
 		t.Error("a late answer brings back what was deleted")
 	}
+	// The watch tells of a write before its answer is here.
+	write("30")
+	events = 0
+	began := k.cache.begin(Ref{Resource: configMaps, Name: "a"})
+	k.seen(at("31"))
+	o := at("31")
+	if began.wrote(n, &o); events != 0 {
+		t.Error("our own write is told as somebody's")
+	}
+	// Somebody else writes right after us, or while our write fails.
+	began = k.cache.begin(Ref{Resource: configMaps, Name: "a"})
+	k.seen(at("33"))
+	o = at("32")
+	if began.wrote(n, &o); events != 1 {
+		t.Errorf("%d events for a foreign write behind our own", events)
+	}
+	began = k.cache.begin(Ref{Resource: configMaps, Name: "a"})
+	k.seen(at("34"))
+	if began.wrote(n, nil); events != 2 {
+		t.Errorf("%d events for a foreign write while ours failed", events)
+	}
+	// Our own deletion is no news, whenever the object goes.
+	k.cache.begin(Ref{Resource: configMaps, Name: "a"}).deleted(n)
+	k.seen(at("35"))
+	k.gone(n, "36")
+	if events != 2 || len(k.writes) != 0 {
+		t.Errorf("%d events after our own deletion, %d writes open", events, len(k.writes))
+	}
+
 	// A listing that is older than a write does not take it away.
 	k.listing()
-	k.observe(at("20"))
-	k.listed("15")
+	write("50")
+	k.listed("45")
 	if _, found, _ := k.get(n); !found {
 		t.Error("an old listing removes what was written since")
 	}
