@@ -24,8 +24,7 @@ import (
 )
 
 // newGroups returns the API groups of this server.
-func newGroups(artifacts subresource.Artifacts) []apiserver.Group {
-	directory := subresource.NewDirectory()
+func newGroups(artifacts subresource.Artifacts, directory *subresource.Directory) []apiserver.Group {
 	return []apiserver.Group{
 		&source.Group{Artifacts: artifacts, Directory: directory},
 		&kustomize.Group{Directory: directory},

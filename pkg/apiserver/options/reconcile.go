@@ -27,7 +27,8 @@ import (
 const digestKeyBytes = 32
 
 // addReconcilers opens the engines and has the server run the reconcilers.
-func (o *Options) addReconcilers(ctx context.Context, config *apiserver.Config, e *Engines, work *background, closers *closers) error {
+func (o *Options) addReconcilers(ctx context.Context, config *apiserver.Config, p *Process) error {
+	e := p.Engines
 	key, err := digestKey(ctx, e.Records)
 	if err != nil {
 		return err
@@ -36,21 +37,21 @@ func (o *Options) addReconcilers(ctx context.Context, config *apiserver.Config, 
 	if err != nil {
 		return fmt.Errorf("opening the copies of Git repositories: %w", err)
 	}
-	closers.add(func() error { fetcher.Close(); return nil })
+	p.closers.add(func() error { fetcher.Close(); return nil })
 	pool, err := build.NewPool(build.PoolOptions{
 		Command: []string{o.BuildWorker}, Workers: o.BuildWorkers, DigestKey: key, Logger: klog.FromContext(ctx),
 	})
 	if err != nil {
 		return fmt.Errorf("starting the build workers (--build-worker=%s): %w", o.BuildWorker, err)
 	}
-	closers.add(pool.Close)
+	p.closers.add(pool.Close)
 	// The target outlives ctx: what runs when the server is told to stop is still
 	// allowed to finish its writes.
 	host, err := target.New(context.WithoutCancel(ctx), e.Host, target.Options{DigestKey: key})
 	if err != nil {
 		return fmt.Errorf("opening the host cluster as a target: %w", err)
 	}
-	closers.add(func() error { host.Close(); return nil })
+	p.closers.add(func() error { host.Close(); return nil })
 	metrics, err := runtime.NewMetrics(legacyregistry.Register)
 	if err != nil {
 		return fmt.Errorf("registering the metrics of reconcilers: %w", err)
@@ -59,13 +60,14 @@ func (o *Options) addReconcilers(ctx context.Context, config *apiserver.Config, 
 	if err != nil {
 		return fmt.Errorf("finding the name of this host for events: %w", err)
 	}
+	inventories := inventory.New(e.Records)
 	manager, err := reconcilers.New(reconcilers.Config{
 		Loopback:              config.GenericConfig.LoopbackClientConfig,
 		Host:                  e.Host,
 		Artifacts:             e.Artifacts,
 		Git:                   fetcher,
 		Builder:               pool,
-		Engine:                apply.NewEngine(host, inventory.New(e.Records), apply.EngineOptions{}),
+		Engine:                apply.NewEngine(host, inventories, apply.EngineOptions{}),
 		Concurrency:           o.Concurrent,
 		DefaultServiceAccount: o.DefaultServiceAccount,
 		NoCrossNamespaceRefs:  o.NoCrossNamespaceRefs,
@@ -76,13 +78,15 @@ func (o *Options) addReconcilers(ctx context.Context, config *apiserver.Config, 
 	if err != nil {
 		return err
 	}
-	hookReconcilers(config, manager, work)
+	hookReconcilers(config, manager, p.work, func(ctx context.Context) error {
+		return removeOrphans(ctx, e.Host, p.directory, inventories)
+	})
 	return nil
 }
 
-// hookReconcilers starts the manager when the server serves. The server is ready
-// when the manager knows all objects.
-func hookReconcilers(config *apiserver.Config, manager *reconcilers.Manager, work *background) {
+// hookReconcilers starts the manager when the server serves and first has been
+// done. The server is ready when the manager knows all objects.
+func hookReconcilers(config *apiserver.Config, manager *reconcilers.Manager, work *background, first func(context.Context) error) {
 	const name = "reconcilers"
 	config.GenericConfig.AddReadyzChecks(healthz.NamedCheck(name, func(*http.Request) error {
 		if !manager.HasSynced() {
@@ -90,7 +94,12 @@ func hookReconcilers(config *apiserver.Config, manager *reconcilers.Manager, wor
 		}
 		return nil
 	}))
-	config.ExtraConfig.Start = append(config.ExtraConfig.Start, work.hook(name, manager.Run))
+	config.ExtraConfig.Start = append(config.ExtraConfig.Start, work.hook(name, func(ctx context.Context) error {
+		if err := first(ctx); err != nil {
+			return err
+		}
+		return manager.Run(ctx)
+	}))
 }
 
 // digestKey returns the key of this installation's digests. They cover values of

@@ -13,6 +13,7 @@ import (
 	"github.com/leat-dev/leat/pkg/apis/schema"
 	"github.com/leat-dev/leat/pkg/apiserver"
 	"github.com/leat-dev/leat/pkg/generated/openapi"
+	"github.com/leat-dev/leat/pkg/registry/subresource"
 	"github.com/leat-dev/leat/pkg/version"
 )
 
@@ -36,9 +37,12 @@ type Process struct {
 	// Engines are what the server works with. They are closed when Run returns.
 	Engines *Engines
 
-	server  *apiserver.Server
-	failed  chan error
-	closers closers
+	transport storagebackend.TransportConfig
+	directory *subresource.Directory
+	work      *background
+	server    *apiserver.Server
+	failed    chan error
+	closers   closers
 }
 
 // Prepare does all that can fail before the server listens. What it returns must
@@ -54,32 +58,31 @@ func (o *Options) Prepare(ctx context.Context) (_ *Process, err error) {
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the data directory: %w", err)
 	}
-	p := &Process{failed: make(chan error, 1)}
+	p := &Process{directory: subresource.NewDirectory(), failed: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
 		}
 	}()
-	transport, err := o.startEtcd(ctx, p)
-	if err != nil {
+	if p.transport, err = o.startEtcd(ctx, p); err != nil {
 		return nil, err
 	}
-	if p.Engines, err = o.openEngines(ctx, transport, &p.closers); err != nil {
+	if p.Engines, err = o.openEngines(ctx, p.transport, &p.closers); err != nil {
 		return nil, err
 	}
-	work := newBackground(ctx, p.fail)
-	config, err := o.Config(ctx, transport, p.Engines, work)
+	p.work = newBackground(ctx, p.fail)
+	config, err := o.config(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	if o.Reconcile {
-		if err := o.addReconcilers(ctx, config, p.Engines, work, &p.closers); err != nil {
+		if err := o.addReconcilers(ctx, config, p); err != nil {
 			return nil, err
 		}
 	}
 	// Before the engines are closed nothing may work with them any more, also
 	// where the server ended without stopping in order.
-	p.closers.add(work.stop)
+	p.closers.add(p.work.stop)
 	p.server, err = config.Complete().New()
 	return p, err
 }
@@ -120,9 +123,9 @@ func (p *Process) Run(ctx context.Context) (err error) {
 // Close closes a process that was not run. It can be called more than once.
 func (p *Process) Close() error { return p.closers.close() }
 
-// Config makes the configuration of a server from the options. etcd must run.
-func (o *Options) Config(ctx context.Context, transport storagebackend.TransportConfig, engines *Engines, work *background) (*apiserver.Config, error) {
-	groups := newGroups(engines.Artifacts)
+// config makes the configuration of a server from the options. etcd must run.
+func (o *Options) config(ctx context.Context, p *Process) (*apiserver.Config, error) {
+	groups := newGroups(p.Engines.Artifacts, p.directory)
 	scheme, err := apiserver.NewScheme(types(groups)...)
 	if err != nil {
 		return nil, err
@@ -135,7 +138,7 @@ func (o *Options) Config(ctx context.Context, transport storagebackend.Transport
 	if err != nil {
 		return nil, err
 	}
-	generic, certificates, err := o.genericConfig(ctx, engines.Host, transport, scheme, definitions)
+	generic, certificates, err := o.genericConfig(ctx, p.Engines.Host, p.transport, scheme, definitions)
 	if err != nil {
 		return nil, err
 	}
@@ -146,11 +149,11 @@ func (o *Options) Config(ctx context.Context, transport storagebackend.Transport
 			Schema: validator,
 			Groups: groups,
 			Clock:  clock.RealClock{},
-			Stop:   []apiserver.StopHook{work.stopHook()},
+			Stop:   []apiserver.StopHook{p.work.stopHook()},
 		},
 	}
 	if o.RegisterAPIServices {
-		if err := o.addRegistration(config, engines.Host, certificates, work); err != nil {
+		if err := o.addRegistration(config, p.Engines.Host, certificates, p.work); err != nil {
 			return nil, err
 		}
 	}

@@ -8,5 +8,6 @@
 // what may be the next tenant's. So it is kept from reconciling, and removed without
 // pruning.
 //
-// The decision is a pure function, made once at start, before reconciling begins.
+// The decision is a pure function; what follows from it is done once at start, before
+// reconciling begins.
 package quarantine

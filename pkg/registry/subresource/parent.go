@@ -2,6 +2,8 @@ package subresource
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -51,3 +53,6 @@ func (d *Directory) Find(kind schema.GroupKind) (Parent, bool) {
 	parent, ok := d.parents[kind]
 	return parent, ok
 }
+
+// All returns the storage of all kinds.
+func (d *Directory) All() []Parent { return slices.Collect(maps.Values(d.parents)) }
