@@ -19,7 +19,7 @@ func (a *attempt) download(ctx context.Context, t *target) error {
 	if err := a.list(ctx); err != nil {
 		return err
 	}
-	if a.mirror.state.Fetches >= a.options.RecloneAfter {
+	if len(a.mirror.state.Packs) >= a.options.RecloneAfter {
 		if err := a.mirror.reset(); err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (a *attempt) downloadCommit(ctx context.Context, t *target) error {
 // among them.
 func (a *attempt) pull(ctx context.Context, wants, tips []plumbing.Hash, depth int) error {
 	s := &a.mirror.state
-	if s.Fetches == 0 {
+	if len(s.Packs) == 0 {
 		select {
 		case a.clones <- struct{}{}:
 			defer func() { <-a.clones }()
@@ -105,12 +105,12 @@ func (a *attempt) pull(ctx context.Context, wants, tips []plumbing.Hash, depth i
 	if err != nil {
 		return err
 	}
-	err = receivePack(ctx, a.mirror.packDir(), p, a.mirror.storer(), a.options.Limits)
+	id, err := a.mirror.receive(ctx, p, a.options.Limits)
 	if closeErr := p.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
 		return err
 	}
-	return a.mirror.received(p, tips)
+	return a.mirror.received(id, p, tips)
 }

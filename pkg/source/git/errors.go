@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
+
+	"github.com/leat-dev/leat/pkg/artifact"
 )
 
 // The reasons of errors, as they show in conditions.
@@ -91,7 +93,7 @@ func (e *scrubbed) Is(target error) bool { return errors.Is(e.err, target) }
 // secrets.
 func (e *scrubbed) As(target any) bool {
 	switch target.(type) {
-	case **UnsupportedError:
+	case **UnsupportedError, **artifact.LimitError, **artifact.PathError, **artifact.CorruptError:
 		return errors.As(e.err, target)
 	}
 	return false

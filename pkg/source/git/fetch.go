@@ -112,6 +112,15 @@ func New(dir string, store *artifact.Store, o Options) (*Fetcher, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating directory for copies of repositories: %w", err)
 	}
+	left, err := filepath.Glob(filepath.Join(dir, "*", packsBelow, tempPack))
+	if err != nil {
+		return nil, fmt.Errorf("looking for what a crash left: %w", err)
+	}
+	for _, name := range left {
+		if err := os.Remove(name); err != nil {
+			return nil, fmt.Errorf("removing what a crash left: %w", err)
+		}
+	}
 	f := &Fetcher{dir: dir, store: store, options: o.complete()}
 	f.transports = newTransports(&f.options)
 	f.memo = newMemo(f.options.MemoEntries)
@@ -156,8 +165,9 @@ type attempt struct {
 	request  *Request
 	endpoint *endpoint
 	repo     repoID
-	mirror   *mirror
-	// remote and refs are nil before the references are listed.
+	// mirror is nil before it is opened, remote and refs before the references
+	// are listed.
+	mirror *mirror
 	remote remote
 	refs   *refs
 }
@@ -169,16 +179,16 @@ func (f *Fetcher) fetch(ctx context.Context, r *Request, e *endpoint) (*Result, 
 	}
 	defer release()
 	a := &attempt{Fetcher: f, request: r, endpoint: e, repo: sha256.Sum256([]byte(r.Key + "\x00" + e.url))}
-	if a.mirror, err = openMirror(f.mirrorDir(r.Key), e.url); err != nil {
-		return nil, err
-	}
-	defer a.mirror.close()
+	defer a.close()
 	t, err := a.target(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if tree := a.unchanged(t); tree != nil {
 		return &Result{Revision: t.revision(), Commit: t.commit.String(), Tree: tree, Unchanged: true}, nil
+	}
+	if err := a.open(); err != nil {
+		return nil, err
 	}
 	res, err := a.take(ctx, t)
 	var damage *damageError
@@ -198,6 +208,20 @@ func (f *Fetcher) mirrorDir(key string) string {
 	return filepath.Join(f.dir, hex.EncodeToString(sum[:16]))
 }
 
+// open opens the copy. What is unchanged does not need it.
+func (a *attempt) open() (err error) {
+	if a.mirror == nil {
+		a.mirror, err = openMirror(a.mirrorDir(a.request.Key), a.endpoint.url)
+	}
+	return err
+}
+
+func (a *attempt) close() {
+	if a.mirror != nil {
+		a.mirror.close()
+	}
+}
+
 // target finds the commit that is wanted. A commit given by its ID that is in
 // the copy needs no listing.
 func (a *attempt) target(ctx context.Context) (*target, error) {
@@ -205,7 +229,10 @@ func (a *attempt) target(ctx context.Context) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t != nil && a.mirror.reused {
+	if t != nil {
+		if err := a.open(); err != nil {
+			return nil, err
+		}
 		if there, err := a.mirror.has(t.commit); err == nil && there {
 			return t, nil
 		}

@@ -2,19 +2,13 @@ package git
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
-	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/plumbing/storer"
-	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 // mirror is the copy of a repository's objects: packs as Git has them, and a
@@ -24,19 +18,19 @@ import (
 // a server leaves out only what it was told is there. The copy is a cache: it
 // is not synced to disk, and thrown away when it turns out to be damaged.
 type mirror struct {
+	*packs
 	dir   string
 	state mirrorState
 	// reused says that there was a copy before this fetch.
-	reused  bool
-	objects *filesystem.Storage
+	reused bool
 }
 
 // mirrorState is the content of the state file.
 type mirrorState struct {
 	// URL is where the objects are from.
 	URL string `json:"url"`
-	// Fetches counts packs.
-	Fetches int `json:"fetches"`
+	// Packs are the checksums of the packs, oldest first.
+	Packs []string `json:"packs"`
 	// Tips are commits to start from when asking for more.
 	Tips []commitID `json:"tips"`
 	// Shallows are the commits whose parents are not there.
@@ -68,65 +62,50 @@ func hashes(ids []commitID) []plumbing.Hash {
 
 const (
 	stateFile = "state.json"
+	// packsBelow is where Git has packs in its directory.
+	packsBelow = "objects/pack"
 	// maxTips bounds what a request has to name.
 	maxTips = 32
-	// objectCacheSize is for the bases of deltas, while a fetch goes on.
-	objectCacheSize = 32 * cache.MiByte
 )
 
 // openMirror opens the copy in dir of the repository at url. A copy of another
-// repository, or one that was not completed, is removed.
+// repository, or one that is not whole, is removed.
 func openMirror(dir, url string) (*mirror, error) {
-	m := &mirror{dir: dir}
+	m := &mirror{dir: dir, packs: &packs{}}
 	data, err := os.ReadFile(filepath.Join(dir, stateFile))
 	if err == nil {
 		err = json.Unmarshal(data, &m.state)
 	}
-	if err == nil && m.state.URL == url && m.state.Fetches > 0 {
-		m.reused = true
-		m.open()
-		return m, nil
+	if err == nil && m.state.URL == url && len(m.state.Packs) > 0 {
+		if opened, err := openPacks(m.packDir(), m.state.Packs); err == nil {
+			m.packs, m.reused = opened, true
+			return m, nil
+		}
 	}
 	m.state.URL = url
 	return m, m.reset()
 }
 
-func (m *mirror) open() {
-	// Not with ExclusiveAccess: HasEncodedObject does not find anything in a
-	// pack with it.
-	m.objects = filesystem.NewStorageWithOptions(osfs.New(m.dir), cache.NewObjectLRU(objectCacheSize),
-		filesystem.Options{KeepDescriptors: true})
-}
-
-// close lets go of open files.
-func (m *mirror) close() {
-	if m.objects != nil {
-		_ = m.objects.Close() // nothing was written through them
-		m.objects = nil
-	}
-}
-
 // reset empties the copy.
-func (m *mirror) reset() error {
+func (m *mirror) reset() (err error) {
 	m.close()
 	if err := os.RemoveAll(m.dir); err != nil {
 		return fmt.Errorf("removing copy of repository: %w", err)
 	}
 	m.state = mirrorState{URL: m.state.URL}
 	m.reused = false
-	m.open()
-	return nil
+	m.packs, err = openPacks(m.packDir(), nil)
+	return err
 }
 
-func (m *mirror) packDir() string { return filepath.Join(m.dir, "objects", "pack") }
+func (m *mirror) packDir() string { return filepath.Join(m.dir, packsBelow) }
 
-// received notes that a pack with the complete commits tips came in.
-func (m *mirror) received(p *pack, tips []plumbing.Hash) error {
-	// Open files and indexes are of before.
-	m.close()
-	m.open()
+// received notes that a pack with the complete commits tips was stored.
+func (m *mirror) received(id string, p *pack, tips []plumbing.Hash) error {
 	s := &m.state
-	s.Fetches++
+	if !slices.Contains(s.Packs, id) { // an empty one can come twice
+		s.Packs = append(s.Packs, id)
+	}
 	for _, tip := range tips {
 		s.Tips = append(without(s.Tips, tip), commitID(tip))
 	}
@@ -152,32 +131,20 @@ func without(ids []commitID, h plumbing.Hash) []commitID {
 	return slices.DeleteFunc(ids, func(id commitID) bool { return id == commitID(h) })
 }
 
-// has says whether the commit is there.
-func (m *mirror) has(commit plumbing.Hash) (bool, error) {
-	err := m.objects.HasEncodedObject(commit)
-	switch {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, plumbing.ErrObjectNotFound), errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	}
-	return false, &damageError{err}
-}
-
 // commit returns the commit with this ID, or the one that the annotated tag
 // with this ID is on.
 func (m *mirror) commit(id plumbing.Hash) (*object.Commit, error) {
 	const maxTags = 8 // a tag can be on a tag
 	for range maxTags {
-		o, err := m.objects.EncodedObject(plumbing.AnyObject, id)
+		o, err := m.get(plumbing.AnyObject, id)
 		if err != nil {
-			return nil, &damageError{err}
+			return nil, err
 		}
 		switch o.Type() {
 		case plumbing.CommitObject:
-			return object.DecodeCommit(m.objects, o)
+			return object.DecodeCommit(nil, o)
 		case plumbing.TagObject:
-			tag, err := object.DecodeTag(m.objects, o)
+			tag, err := object.DecodeTag(nil, o)
 			if err != nil {
 				return nil, err
 			}
@@ -188,8 +155,6 @@ func (m *mirror) commit(id plumbing.Hash) (*object.Commit, error) {
 	}
 	return nil, fmt.Errorf("more than %d tags on tags", maxTags)
 }
-
-func (m *mirror) storer() storer.EncodedObjectStorer { return m.objects }
 
 // damageError says that the copy cannot be read: a new one may help.
 type damageError struct{ err error }

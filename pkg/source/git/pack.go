@@ -7,27 +7,28 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
-	"github.com/go-git/go-git/v5/plumbing/storer"
 )
 
-// receivePack stores a pack and its index in dir. A pack that is not whole, or
-// exceeds a limit, leaves nothing behind.
+// tempPack is the pattern of the names of packs that are not complete.
+const tempPack = "tmp_pack_*"
+
+// receive stores a pack and its index, and returns its checksum. A pack that is
+// not whole, or exceeds a limit, leaves nothing behind.
 //
 // go-git's own way holds objects in memory whatever size they say they have.
 // Here the sizes are checked while the pack arrives, before anything is put
 // together from it.
-func receivePack(ctx context.Context, dir string, r io.Reader, objects storer.EncodedObjectStorer, l Limits) (err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+func (p *packs) receive(ctx context.Context, r io.Reader, l Limits) (id string, err error) {
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return "", err
 	}
-	f, err := os.CreateTemp(dir, "tmp_pack_*")
+	f, err := os.CreateTemp(p.dir, tempPack)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() {
 		if closeErr := f.Close(); err == nil {
@@ -39,23 +40,27 @@ func receivePack(ctx context.Context, dir string, r io.Reader, objects storer.En
 	}()
 	count, bases, err := savePack(f, r, l)
 	if err != nil {
-		return fmt.Errorf("receiving objects: %w", err)
+		return "", fmt.Errorf("receiving objects: %w", err)
 	}
 	if len(bases) > 0 {
-		if err := completePack(f, count, bases, objects); err != nil {
-			return fmt.Errorf("completing received objects: %w", err)
+		if err := p.complete(f, count, bases); err != nil {
+			return "", fmt.Errorf("completing received objects: %w", err)
 		}
 	}
-	index, id, err := indexPack(ctx, f)
+	index, checksum, err := indexPack(ctx, f)
 	if err != nil {
-		return fmt.Errorf("indexing received objects: %w", err)
+		// What the server took for being there may be lost.
+		return "", &damageError{fmt.Errorf("indexing received objects: %w", err)}
 	}
-	// The index first: a pack counts as soon as it is there.
-	name := filepath.Join(dir, "pack-"+id.String())
-	if err := writeIndex(name+".idx", index); err != nil {
-		return err
+	id = checksum.String()
+	if err := writeIndex(indexName(p.dir, id), index); err != nil {
+		return "", err
 	}
-	return os.Rename(f.Name(), name+".pack")
+	if err := os.Rename(f.Name(), packName(p.dir, id)); err != nil {
+		return "", err
+	}
+	p.add(id, index)
+	return id, nil
 }
 
 // savePack copies a pack to f and checks the sizes in it on the way. It returns

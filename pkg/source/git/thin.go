@@ -5,13 +5,11 @@ import (
 	"compress/zlib"
 	"crypto/sha1" //nolint:gosec // it is what a pack ends with
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/storer"
 )
 
 // A server makes a pack thin when it may: it sends deltas against objects that
@@ -24,9 +22,9 @@ const (
 	packTrailerSize = sha1.Size
 )
 
-// completePack appends the bases of deltas that are not in the pack. A base
-// that is nowhere is left to the parser, which names it.
-func completePack(f *os.File, count uint32, bases []plumbing.Hash, objects storer.EncodedObjectStorer) error {
+// complete appends the bases of deltas that are not in the pack. A base that is
+// nowhere is left to the parser, which fails.
+func (p *packs) complete(f *os.File, count uint32, bases []plumbing.Hash) error {
 	end, err := f.Seek(-packTrailerSize, io.SeekEnd)
 	if err != nil {
 		return err
@@ -36,12 +34,16 @@ func completePack(f *os.File, count uint32, bases []plumbing.Hash, objects store
 	}
 	out := bufio.NewWriter(f)
 	for _, id := range bases {
-		o, err := objects.EncodedObject(plumbing.AnyObject, id)
-		if errors.Is(err, plumbing.ErrObjectNotFound) {
+		there, err := p.has(id)
+		if err != nil {
+			return err
+		}
+		if !there {
 			continue
 		}
+		o, err := p.get(plumbing.AnyObject, id)
 		if err != nil {
-			return &damageError{err}
+			return err
 		}
 		if err := appendObject(out, o); err != nil {
 			return fmt.Errorf("appending base %s: %w", id, err)

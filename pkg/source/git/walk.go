@@ -12,7 +12,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/plumbing/storer"
 
 	"github.com/leat-dev/leat/pkg/artifact"
 	"github.com/leat-dev/leat/pkg/source/ignore"
@@ -22,7 +21,7 @@ import (
 type walk struct {
 	ctx     context.Context
 	repo    repoID
-	objects storer.EncodedObjectStorer
+	objects *packs
 	memo    memo
 	limits  artifact.Limits
 
@@ -43,7 +42,7 @@ type walkedDir struct {
 // ingest returns the store's tree of a commit, without what spec.ignore, or
 // the .sourceignore files in the tree, exclude.
 func (f *Fetcher) ingest(ctx context.Context, m *mirror, repo repoID, root plumbing.Hash, spec *string) (*artifact.Tree, error) {
-	w := &walk{ctx: ctx, repo: repo, objects: m.storer(), memo: f.memo, limits: f.store.Limits()}
+	w := &walk{ctx: ctx, repo: repo, objects: m.packs, memo: f.memo, limits: f.store.Limits()}
 	if err := w.findRules(root, spec); err != nil {
 		return nil, err
 	}
@@ -90,9 +89,13 @@ func (w *walk) tree(id plumbing.Hash, path []string) (*object.Tree, error) {
 	if len(path) >= w.limits.Depth {
 		return nil, &artifact.LimitError{Limit: "path depth", Max: int64(w.limits.Depth), Path: strings.Join(path, "/")}
 	}
-	t, err := object.GetTree(w.objects, id)
+	o, err := w.objects.get(plumbing.TreeObject, id)
 	if err != nil {
-		return nil, &damageError{fmt.Errorf("tree %s: %w", id, err)}
+		return nil, err
+	}
+	t, err := object.DecodeTree(nil, o)
+	if err != nil {
+		return nil, fmt.Errorf("tree %s: %w", id, err)
 	}
 	for i := range t.Entries {
 		if err := checkName(t.Entries[i].Name); err != nil {
@@ -182,20 +185,20 @@ func (w *walk) file(id plumbing.Hash, path []string, executable bool) error {
 			return err
 		}
 	}
-	size, err := w.objects.EncodedObjectSize(id)
+	size, err := w.objects.size(id)
 	if err != nil {
-		return &damageError{fmt.Errorf("file %q: %w", name, err)}
+		return fmt.Errorf("file %q: %w", name, err)
 	}
 	if size > w.limits.FileSize {
 		return &artifact.LimitError{Limit: "file size", Max: w.limits.FileSize, Path: name}
 	}
-	o, err := w.objects.EncodedObject(plumbing.BlobObject, id)
+	o, err := w.objects.get(plumbing.BlobObject, id)
 	if err != nil {
-		return &damageError{fmt.Errorf("file %q: %w", name, err)}
+		return fmt.Errorf("file %q: %w", name, err)
 	}
 	r, err := o.Reader()
 	if err != nil {
-		return &damageError{fmt.Errorf("file %q: %w", name, err)}
+		return err
 	}
 	digest, err := w.out.File(name, executable, r)
 	if closeErr := r.Close(); err == nil {
@@ -238,13 +241,13 @@ func (w *walk) findRules(root plumbing.Hash, spec *string) error {
 }
 
 func (w *walk) readRules(id plumbing.Hash) ([]byte, error) {
-	o, err := w.objects.EncodedObject(plumbing.BlobObject, id)
+	o, err := w.objects.get(plumbing.BlobObject, id)
 	if err != nil {
-		return nil, &damageError{err}
+		return nil, err
 	}
 	r, err := o.Reader()
 	if err != nil {
-		return nil, &damageError{err}
+		return nil, err
 	}
 	content, err := io.ReadAll(io.LimitReader(r, ignore.MaxFileSize+1))
 	if closeErr := r.Close(); err == nil {
