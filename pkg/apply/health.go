@@ -49,42 +49,62 @@ func (e *Engine) Wait(ctx context.Context, r HealthRequest) error {
 func (e *Engine) awaitHealth(ctx context.Context, r *HealthRequest, sub *target.Subscription) error {
 	timer := e.opts.Clock.NewTimer(r.Timeout)
 	defer timer.Stop()
+	sub.Drain()
 	states := make([]target.Health, len(r.Objects))
+	waiting, failed := 0, 0
+	look := func(i int) {
+		h := healthOf(&r.Objects[i], sub.State(i))
+		waiting += notCurrent(h) - notCurrent(states[i])
+		failed += isFailed(h) - isFailed(states[i])
+		states[i] = h
+	}
 	for i := range states {
-		states[i] = healthOf(&r.Objects[i], sub.State(i))
+		states[i].Status = status.CurrentStatus
+		look(i)
 	}
 	for {
-		var failed, waiting []Unhealthy
-		for i, h := range states {
-			switch h.Status {
-			case status.CurrentStatus:
-			case status.FailedStatus:
-				failed = append(failed, unhealthy(&r.Objects[i], h))
-			default:
-				waiting = append(waiting, unhealthy(&r.Objects[i], h))
-			}
-		}
-		if len(failed) > 0 {
-			return &HealthError{Failed: true, Objects: failed}
-		}
-		if len(waiting) == 0 {
+		switch {
+		case failed > 0:
+			return &HealthError{Failed: true, Objects: unhealthy(r, states, isFailed)}
+		case waiting == 0:
 			return nil
 		}
 		select {
 		case <-sub.Changed():
 		case <-timer.C():
-			return &HealthError{Timeout: r.Timeout.String(), Objects: waiting}
+			return &HealthError{Timeout: r.Timeout.String(), Objects: unhealthy(r, states, notCurrent)}
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for health: %w", context.Cause(ctx))
 		}
 		for _, i := range sub.Drain() {
-			states[i] = healthOf(&r.Objects[i], sub.State(i))
+			look(i)
 		}
 	}
 }
 
-func unhealthy(o *HealthTarget, h target.Health) Unhealthy {
-	return Unhealthy{Key: o.Key, Status: string(h.Status), Message: h.Message}
+func notCurrent(h target.Health) int {
+	if h.Status == status.CurrentStatus {
+		return 0
+	}
+	return 1
+}
+
+func isFailed(h target.Health) int {
+	if h.Status == status.FailedStatus {
+		return 1
+	}
+	return 0
+}
+
+// unhealthy lists the objects for whose health is returns 1.
+func unhealthy(r *HealthRequest, states []target.Health, is func(target.Health) int) []Unhealthy {
+	var out []Unhealthy
+	for i, h := range states {
+		if is(h) == 1 {
+			out = append(out, Unhealthy{Key: r.Objects[i].Key, Status: string(h.Status), Message: h.Message})
+		}
+	}
+	return out
 }
 
 // healthOf judges what a subscription knows of an object.

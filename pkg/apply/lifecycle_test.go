@@ -70,6 +70,23 @@ func TestPruneSparesANamesake(t *testing.T) {
 	}
 }
 
+// Between the judgement and the deletion another owner takes the object over.
+func TestPruneSparesWhatIsTakenOver(t *testing.T) {
+	f := setup(t)
+	f.mustApply(f.request("app", settings, app))
+	done := false
+	f.count.onRequest(func(r *http.Request) {
+		if r.Method == http.MethodDelete && !done {
+			done = true
+			f.kubectl("label", "cm", "settings", "--overwrite", ownerGroup+"/name=other")
+		}
+	})
+	res := f.mustApply(f.request("app", app))
+	if got := actions(res)["ConfigMap/settings"]; got != apply.ActionSkipped || !done || !f.exists("cm", "settings") {
+		t.Errorf("action %s", got)
+	}
+}
+
 // An object that was re-created by ourselves, in a run that crashed before it
 // could record the new UID, is still pruned.
 func TestPruneAfterRecreation(t *testing.T) {
@@ -98,7 +115,7 @@ func TestFailedPruneIsKept(t *testing.T) {
 	r := f.request("app", settings, other)
 	r.Identity = f.identity("tenant")
 	f.mustApply(r)
-	r.Objects = f.objects(other)
+	r.Objects = f.objects(strings.Replace(other, "blue", "red", 1))
 	res, err := f.apply(r)
 	if e := objectErrors(t, err); len(e) != 1 || e["ConfigMap/settings"].Err == nil {
 		t.Errorf("error %v", err)
