@@ -118,6 +118,12 @@ func IsTrue(conditions []metav1.Condition, kind string) bool {
 	return c != nil && c.Status == metav1.ConditionTrue
 }
 
+// IsFalse reports whether a condition is there and False.
+func IsFalse(conditions []metav1.Condition, kind string) bool {
+	c := find(conditions, kind)
+	return c != nil && c.Status == metav1.ConditionFalse
+}
+
 // IsTrueAt reports whether a condition is there and True for a generation.
 func IsTrueAt(conditions []metav1.Condition, kind string, generation int64) bool {
 	c := find(conditions, kind)

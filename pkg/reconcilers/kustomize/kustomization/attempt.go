@@ -147,12 +147,14 @@ func (a *attempt) await() (*artifact.View, error) {
 		return nil, a.waiting(meta.ArtifactFailedReason, fmt.Sprintf("source '%s/%s': %v", a.obj.Spec.SourceRef.Kind, key, err))
 	}
 	a.revision, a.originRevision = found.Revision, found.Metadata[meta.OriginRevisionKey]
-	if why := a.unready(a.obj, a.revision); why != "" {
+	if why, soon := a.unready(a.obj, a.revision); why != "" {
 		if way := a.cycle(a.obj); way != nil {
 			return nil, &failure{reason: meta.DependencyNotReadyReason, stalled: true, err: fmt.Errorf(
 				"spec.dependsOn: dependencies lead back to this object: %s", describe(way))}
 		}
-		return nil, a.waiting(meta.DependencyNotReadyReason, why)
+		f := a.waiting(meta.DependencyNotReadyReason, why)
+		f.soon = soon
+		return nil, f
 	}
 	a.memo.waiting = ""
 	return view, nil
@@ -219,6 +221,10 @@ func (a *attempt) apply(ctx context.Context, rendered *build.Result) (*apply.Res
 	if err != nil {
 		return nil, err
 	}
+	a.looked(a.obj, a.revision)
+	if err := a.awaitOthers(ctx, plan); err != nil {
+		return nil, err
+	}
 	return a.Engine.Apply(ctx, plan)
 }
 
@@ -234,8 +240,8 @@ type failure struct {
 	// stalled: only another spec helps. system: the cause does not lie in what
 	// the user gave, so it is tried again soon. waiting: others have to act
 	// first. superseded: the next run begins at once. unanswered: the request
-	// is left to a later run.
-	stalled, system, waiting, superseded, unanswered bool
+	// is left to a later run. soon: what it waits for is under way.
+	stalled, system, waiting, superseded, unanswered, soon bool
 	// patient: nothing is reported yet, but again looked at after patience.
 	patient  bool
 	patience time.Duration
@@ -282,6 +288,8 @@ func (a *attempt) buildFailed(ctx context.Context, err error) error {
 func (a *attempt) applyFailed(ctx context.Context, err error) error {
 	var e *apply.Error
 	switch {
+	case errors.Is(err, runtime.ErrSuperseded):
+		return &failure{reason: meta.ProgressingReason, err: err, superseded: true}
 	case errors.Is(err, apply.ErrEmptyBuild):
 		return &failure{reason: meta.BuildFailedReason, err: err}
 	case errors.As(err, &e) && e.Op == "pruning":

@@ -3,7 +3,6 @@ package kustomization
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -27,6 +26,9 @@ type cluster struct {
 	healed    chan struct{}
 	applyErr  error
 	seen      counts
+	// claims are what the owners asked for last, pruned counts deletions.
+	claims    map[object.Key]string
+	pruned    int
 	deletions []apply.DeleteRequest
 	requests  []apply.Request
 }
@@ -37,7 +39,7 @@ type counts struct{ Plans, Applies, Waits int }
 func newCluster(c *testingclock.FakeClock) *cluster {
 	return &cluster{
 		clock: c, plans: map[*apply.Plan]apply.Request{}, live: map[object.Key]string{},
-		inventory: map[string]*apply.Inventory{}, sick: map[string]bool{}, healed: make(chan struct{}),
+		inventory: map[string]*apply.Inventory{}, sick: map[string]bool{}, claims: map[object.Key]string{}, healed: make(chan struct{}),
 	}
 }
 
@@ -80,6 +82,21 @@ func (c *cluster) Plan(_ context.Context, r apply.Request) (*apply.Plan, error) 
 	}
 	p := &apply.Plan{}
 	c.plans[p] = r
+	for k, uid := range c.claims {
+		if uid == r.Owner.UID {
+			delete(c.claims, k)
+		}
+	}
+	for _, o := range r.Objects {
+		c.claims[o.Key()] = r.Owner.UID
+	}
+	if old := c.inventory[r.Owner.UID]; old != nil {
+		for _, e := range old.Entries {
+			if c.claims[e.Key] != r.Owner.UID {
+				p.Changes = append(p.Changes, apply.Change{Key: e.Key, Action: apply.ActionDeleted})
+			}
+		}
+	}
 	return p, nil
 }
 
@@ -111,7 +128,9 @@ func (c *cluster) Apply(_ context.Context, p *apply.Plan) (*apply.Result, error)
 	}
 	if old := c.inventory[r.Owner.UID]; old != nil && r.Prune {
 		for _, e := range old.Entries {
-			if !slices.ContainsFunc(result.Inventory.Entries, func(n apply.Entry) bool { return n.Key == e.Key }) {
+			// What another owner asks for has moved.
+			if c.claims[e.Key] == "" {
+				c.pruned++
 				delete(c.live, e.Key)
 				result.Changes = append(result.Changes, apply.Change{Key: e.Key, Action: apply.ActionDeleted})
 			}

@@ -18,19 +18,21 @@ func dependencyKey(obj *kustomizev1.Kustomization, d kustomizev1.DependencyRefer
 }
 
 // unready says which dependency keeps obj from running at revision, and why;
-// nothing if none does.
-func (r *Reconciler) unready(obj *kustomizev1.Kustomization, revision string) string {
+// nothing if none does. soon says that the dependency is under way, as far as
+// can be told: it has not failed, and nobody has stopped it.
+func (r *Reconciler) unready(obj *kustomizev1.Kustomization, revision string) (why string, soon bool) {
 	for _, d := range obj.Spec.DependsOn {
 		key := dependencyKey(obj, d)
 		dep, err := r.Kustomizations.Kustomizations(key.Namespace).Get(key.Name)
 		if err != nil {
-			return fmt.Sprintf("dependency '%s' not found", key)
+			return fmt.Sprintf("dependency '%s' not found", key), false
 		}
 		if why := unreadyDependency(obj, dep, revision); why != "" {
-			return fmt.Sprintf("dependency '%s' is not ready: %s", key, why)
+			failed := runtime.IsFalse(dep.Status.Conditions, meta.ReadyCondition)
+			return fmt.Sprintf("dependency '%s' is not ready: %s", key, why), !failed && !dep.IsSuspended() && dep.DeletionTimestamp.IsZero()
 		}
 	}
-	return ""
+	return "", false
 }
 
 // unreadyDependency says why dep is not ready for obj:

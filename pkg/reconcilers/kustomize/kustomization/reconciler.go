@@ -2,6 +2,7 @@ package kustomization
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -65,6 +66,8 @@ type Reconciler struct {
 	Config
 	fields runtime.Fields
 	memory memory
+	// rollCalls know who has looked at which revision.
+	rollCalls rollCalls
 }
 
 var _ runtime.Reconciler = (*Reconciler)(nil)
@@ -95,6 +98,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, run *runtime.Run) (runtime.R
 	}
 	obj := r.Writer.Latest(cached)
 	if !obj.DeletionTimestamp.IsZero() {
+		r.rollCalls.gone(run.Key)
 		return r.finalize(ctx, run, obj)
 	}
 	// Before anything else: from here on the object leaves traces outside.
@@ -104,11 +108,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, run *runtime.Run) (runtime.R
 	}
 	if obj.IsSuspended() {
 		r.memory.get(run.Key, obj.UID).forgetRun()
+		r.rollCalls.gone(run.Key)
 		return runtime.Result{}, nil
 	}
 	a := r.begin(run, obj)
 	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("requestID", run.ID))
-	return a.finish(ctx, a.execute(ctx))
+	err = a.execute(ctx)
+	if f := (*failure)(nil); !errors.As(err, &f) || !f.soon {
+		a.looked(obj, a.revision)
+	}
+	return a.finish(ctx, err)
 }
 
 // Quarantine says in the status that a run panicked.
@@ -119,6 +128,7 @@ func (r *Reconciler) Quarantine(ctx context.Context, key runtime.Key, cause erro
 	}
 	obj := r.Writer.Latest(cached)
 	r.memory.forget(key)
+	r.rollCalls.gone(key)
 	status := obj.Status.DeepCopy()
 	c := runtime.NewConditions(status.Conditions, obj.Generation, r.Clock.Now())
 	c.Stalled(runtime.QuarantinedReason, runtime.QuarantineMessage(cause))
@@ -128,6 +138,7 @@ func (r *Reconciler) Quarantine(ctx context.Context, key runtime.Key, cause erro
 }
 
 func (r *Reconciler) forget(key runtime.Key) {
+	r.rollCalls.gone(key)
 	r.memory.forget(key)
 	r.Writer.Forget(key)
 }

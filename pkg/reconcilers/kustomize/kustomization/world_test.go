@@ -73,7 +73,13 @@ func (b *countingBuilder) take() int {
 
 func emptyMetadata() *metav1.PartialObjectMetadata { return &metav1.PartialObjectMetadata{} }
 
+// newWorld has one slot, so that objects run one after the other.
 func newWorld(t testing.TB, change ...func(*Config)) *world {
+	t.Helper()
+	return newWorldWith(t, 1, change...)
+}
+
+func newWorldWith(t testing.TB, slots int, change ...func(*Config)) *world {
 	t.Helper()
 	w := &world{
 		t:              t,
@@ -109,7 +115,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 		f(&c)
 	}
 	w.controller, err = runtime.NewController(New(c), runtime.ControllerOptions{
-		Name: "test", Slots: 1, Clock: w.clock,
+		Name: "test", Slots: slots, Clock: w.clock,
 		Jitter: runtime.Jitter{Float64: func() float64 { return 0.5 }},
 		Identify: func(k runtime.Key) (runtime.Identity, bool) {
 			obj, ok := w.kustomizations.Get(k.Namespace, k.Name)
@@ -254,10 +260,21 @@ func (w *world) step(d time.Duration) {
 // awaitWaits waits until the cluster is asked for health for the nth time.
 func (w *world) awaitWaits(n int) {
 	w.t.Helper()
+	w.awaitCount("health", n, func(c counts) int { return c.Waits })
+}
+
+// awaitPlans waits until the cluster is asked for the nth plan.
+func (w *world) awaitPlans(n int) {
+	w.t.Helper()
+	w.awaitCount("plans", n, func(c counts) int { return c.Plans })
+}
+
+func (w *world) awaitCount(what string, n int, of func(counts) int) {
+	w.t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
-	for w.cluster.counts().Waits < n {
+	for of(w.cluster.counts()) < n {
 		if time.Now().After(deadline) {
-			w.t.Fatalf("health was asked for %d times, want %d", w.cluster.counts().Waits, n)
+			w.t.Fatalf("%s: asked %d times, want %d", what, of(w.cluster.counts()), n)
 		}
 		time.Sleep(100 * time.Microsecond)
 	}
@@ -280,4 +297,20 @@ func summary(k *kustomizev1.Kustomization) string {
 		parts = append(parts, fmt.Sprintf("%s=%s %s %q", c.Type, c.Status, c.Reason, c.Message))
 	}
 	return fmt.Sprintf("%s (applied %q)", strings.Join(parts, ", "), k.Status.LastAppliedRevision)
+}
+
+// stuckBuilder never ends a build of a tree that has the file b/stuck.yaml in
+// directory b.
+type stuckBuilder struct {
+	Builder
+	building chan<- struct{}
+}
+
+func (b stuckBuilder) Build(ctx context.Context, r build.Request) (*build.Result, error) {
+	if _, stuck := r.Tree.Lookup("b/stuck.yaml"); stuck && r.Options.Path == "./b" {
+		close(b.building)
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	return b.Builder.Build(ctx, r)
 }
