@@ -3,7 +3,7 @@ package git
 import (
 	"bufio"
 	"compress/zlib"
-	"crypto/sha1" //nolint:gosec // it is what a pack ends with
+	"crypto/sha1"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -92,7 +92,7 @@ func sealPack(f *os.File) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	h := sha1.New() //nolint:gosec // it is what a pack ends with
+	h := sha1.New()
 	if _, err := io.Copy(h, f); err != nil {
 		return err
 	}
