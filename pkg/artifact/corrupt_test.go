@@ -74,6 +74,9 @@ func TestCorruptBlob(t *testing.T) {
 	if _, err := s.Tree(tree.Digest()); !errors.Is(err, ErrNotFound) {
 		t.Errorf("its tree: %v", err)
 	}
+	if err := s.Check(Record{Tree: tree.Digest()}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a record of it: %v", err)
+	}
 	if got, err := s.View(tree).ReadFile("b"); err != nil || string(got) != "second content" {
 		t.Errorf("another file: %q, %v", got, err)
 	}
@@ -161,12 +164,18 @@ func TestCorruptArchive(t *testing.T) {
 		if !errors.Is(err, ErrNotFound) {
 			wantCorrupt(t, err)
 		}
+		if err := s.Check(record); !errors.Is(err, ErrNotFound) {
+			t.Errorf("Check() = %v, want ErrNotFound", err)
+		}
 		// Publishing what is published restores it.
 		if again := publish(t, s, owner, "r", sample...); again.Archive != record.Archive {
 			t.Errorf("published again it is %s, want %s", again.Archive, record.Archive)
 		}
 		if !bytes.Equal(readArchive(t, s, record.Archive), good) {
 			t.Error("the archive is another one")
+		}
+		if err := s.Check(record); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -166,6 +166,18 @@ func (s *Store) Records(owner Owner) []Record {
 	return list
 }
 
+// Check says whether all that r refers to is there. It reads directories and
+// looks for the rest; content is verified when it is read.
+func (s *Store) Check(r Record) error {
+	if _, err := s.Tree(r.Tree); err != nil {
+		return err
+	}
+	if !s.archiveThere(archive{digest: r.Archive, size: r.Size}) {
+		return fmt.Errorf("archive %s: %w", r.Archive, ErrNotFound)
+	}
+	return nil
+}
+
 // Owners returns everyone that has records, so that those can be dropped that
 // do not exist any more.
 func (s *Store) Owners() []Owner {
