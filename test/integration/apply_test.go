@@ -108,7 +108,7 @@ func owners(u *unstructured.Unstructured) map[string][]string {
 			key += "/" + entry.Subresource
 		}
 		for _, field := range []string{"f:metadata", "f:spec", "f:status"} {
-			if strings.Contains(string(entry.FieldsV1.Raw), `"`+field+`"`) {
+			if strings.Contains(entry.FieldsV1.GetRawString(), `"`+field+`"`) {
 				result[key] = append(result[key], field)
 			}
 		}

@@ -91,7 +91,7 @@ func ready(ctx context.Context, client *http.Client, host string) (bool, error) 
 	}
 	response, err := client.Do(req)
 	if err != nil {
-		return false, nil //nolint:nilerr // not listening yet
+		return false, nil // it does not listen yet
 	}
 	defer func() { _ = response.Body.Close() }() // it was not read
 	return response.StatusCode == http.StatusOK, nil
