@@ -7,10 +7,10 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/component-base/cli"
 
-	"github.com/leat-dev/leat/pkg/apiserver/options"
+	"github.com/leat-dev/leat/pkg/apiserver/launch"
 )
 
 func main() {
 	ctx := genericapiserver.SetupSignalContext()
-	os.Exit(cli.Run(options.NewCommand(ctx)))
+	os.Exit(cli.Run(launch.NewCommand(ctx)))
 }

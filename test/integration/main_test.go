@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
+	"github.com/leat-dev/leat/pkg/apiserver/launch"
 	"github.com/leat-dev/leat/pkg/apiserver/options"
 	"github.com/leat-dev/leat/pkg/artifact"
 	"github.com/leat-dev/leat/pkg/record"
@@ -109,7 +110,7 @@ func startServer(ctx context.Context, dir string, change func(*options.Options))
 	direct.TLSClientConfig.Insecure = true
 	direct.TLSClientConfig.CAData, direct.TLSClientConfig.CAFile = nil, ""
 
-	process, err := o.Prepare(ctx)
+	process, err := launch.Prepare(ctx, o)
 	if err != nil {
 		return nil, err
 	}

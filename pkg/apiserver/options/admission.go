@@ -109,9 +109,9 @@ func (p *admissionProbe) mayWatch(ctx context.Context, plugin string, resource s
 	return nil
 }
 
-// probeAdmission turns off the plug-ins that could never sync, except those that
+// ProbeAdmission turns off the plug-ins that could never sync, except those that
 // were asked for by name.
-func (o *Options) probeAdmission(ctx context.Context, client kubernetes.Interface) error {
+func (o *Options) ProbeAdmission(ctx context.Context, client kubernetes.Interface) error {
 	admission := o.Recommended.Admission
 	var enabled []string
 	for _, plugin := range admission.RecommendedPluginOrder {

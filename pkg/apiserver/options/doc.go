@@ -1,4 +1,4 @@
-// Package options turns command line flags into a running server. It is the
-// only place that knows flags, and the one that opens what lives as long as the
-// server does: the embedded etcd, the stores in the data directory, the engines.
+// Package options are the flags of leat-apiserver: what they are called, what they
+// default to, and which combinations are refused. It is the only place that knows
+// flags; package launch makes a server from them.
 package options

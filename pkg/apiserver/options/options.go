@@ -5,7 +5,7 @@ import (
 	"runtime"
 	"time"
 
-	"k8s.io/apiserver/pkg/admission/plugin/policy/mutating"
+	mutatingwebhook "k8s.io/apiserver/pkg/admission/plugin/webhook/mutating"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
 	cliflag "k8s.io/component-base/cli/flag"
 
@@ -23,9 +23,9 @@ const (
 	// stored under another prefix is not found.
 	etcdPrefix = "/registry/leat.dev"
 
-	// internalRecords is below it, where no API group can be: their names have
-	// dots.
-	internalRecords = "internal"
+	// InternalRecords is the part of etcd's keys below --etcd-prefix for what is not
+	// an object. No API group can be there: their names have dots.
+	InternalRecords = "internal"
 )
 
 // Options are the flags of leat-apiserver.
@@ -97,7 +97,7 @@ func New() *Options {
 
 	admission := o.Recommended.Admission
 	referencepermission.Register(admission.Plugins)
-	admission.RecommendedPluginOrder = insertAfter(admission.RecommendedPluginOrder, mutating.PluginName, referencepermission.PluginName)
+	admission.RecommendedPluginOrder = insertAfter(admission.RecommendedPluginOrder, mutatingwebhook.PluginName, referencepermission.PluginName)
 	return o
 }
 
@@ -152,9 +152,14 @@ func (o *Options) Embedded() bool {
 	return len(o.Recommended.Etcd.StorageConfig.Transport.ServerList) == 0
 }
 
-func (o *Options) etcdDir() string     { return filepath.Join(o.DataDir, "etcd") }
-func (o *Options) artifactDir() string { return filepath.Join(o.DataDir, "artifacts") }
-func (o *Options) gitDir() string      { return filepath.Join(o.DataDir, "git") }
+// EtcdDir is where the embedded etcd keeps its data.
+func (o *Options) EtcdDir() string { return filepath.Join(o.DataDir, "etcd") }
+
+// ArtifactDir is where artifacts are kept.
+func (o *Options) ArtifactDir() string { return filepath.Join(o.DataDir, "artifacts") }
+
+// GitDir is where copies of Git repositories are kept.
+func (o *Options) GitDir() string { return filepath.Join(o.DataDir, "git") }
 
 // insertAfter returns names with name after the given one, or at the end.
 func insertAfter(names []string, after, name string) []string {

@@ -1,4 +1,4 @@
-package options
+package launch
 
 import (
 	"context"
@@ -12,14 +12,20 @@ import (
 
 	"github.com/leat-dev/leat/pkg/apis/schema"
 	"github.com/leat-dev/leat/pkg/apiserver"
+	"github.com/leat-dev/leat/pkg/apiserver/options"
 	"github.com/leat-dev/leat/pkg/generated/openapi"
 	"github.com/leat-dev/leat/pkg/registry/subresource"
 	"github.com/leat-dev/leat/pkg/version"
 )
 
-// Run starts the server and serves until ctx ends or etcd fails.
-func (o *Options) Run(ctx context.Context) error {
-	p, err := o.Prepare(ctx)
+// launcher does with options what this package does.
+type launcher struct {
+	*options.Options
+}
+
+// Run starts a server and serves until ctx ends or etcd fails.
+func Run(ctx context.Context, o *options.Options) error {
+	p, err := Prepare(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -39,7 +45,7 @@ type Process struct {
 
 	transport storagebackend.TransportConfig
 	directory *subresource.Directory
-	work      *background
+	work      *apiserver.Background
 	server    *apiserver.Server
 	failed    chan error
 	closers   closers
@@ -47,7 +53,8 @@ type Process struct {
 
 // Prepare does all that can fail before the server listens. What it returns must
 // be run, or closed.
-func (o *Options) Prepare(ctx context.Context) (_ *Process, err error) {
+func Prepare(ctx context.Context, opts *options.Options) (_ *Process, err error) {
+	o := launcher{opts}
 	if err := o.Complete(); err != nil {
 		return nil, err
 	}
@@ -70,7 +77,7 @@ func (o *Options) Prepare(ctx context.Context) (_ *Process, err error) {
 	if p.Engines, err = o.openEngines(ctx, p.transport, &p.closers); err != nil {
 		return nil, err
 	}
-	p.work = newBackground(ctx, p.fail)
+	p.work = apiserver.NewBackground(ctx, p.fail)
 	config, err := o.config(ctx, p)
 	if err != nil {
 		return nil, err
@@ -82,7 +89,7 @@ func (o *Options) Prepare(ctx context.Context) (_ *Process, err error) {
 	}
 	// Before the engines are closed nothing may work with them any more, also
 	// where the server ended without stopping in order.
-	p.closers.add(p.work.stop)
+	p.closers.add(p.work.Stop)
 	p.server, err = config.Complete().New()
 	return p, err
 }
@@ -124,7 +131,7 @@ func (p *Process) Run(ctx context.Context) (err error) {
 func (p *Process) Close() error { return p.closers.close() }
 
 // config makes the configuration of a server from the options. etcd must run.
-func (o *Options) config(ctx context.Context, p *Process) (*apiserver.Config, error) {
+func (o launcher) config(ctx context.Context, p *Process) (*apiserver.Config, error) {
 	groups := newGroups(p.Engines.Artifacts, p.directory)
 	scheme, err := apiserver.NewScheme(types(groups)...)
 	if err != nil {
@@ -149,7 +156,7 @@ func (o *Options) config(ctx context.Context, p *Process) (*apiserver.Config, er
 			Schema: validator,
 			Groups: groups,
 			Clock:  clock.RealClock{},
-			Stop:   []apiserver.StopHook{p.work.stopHook()},
+			Stop:   []apiserver.StopHook{p.work.StopHook()},
 		},
 	}
 	if o.RegisterAPIServices {

@@ -1,4 +1,4 @@
-package options
+package launch
 
 import (
 	"context"
@@ -40,12 +40,12 @@ func (c *closers) close() error {
 // startEtcd starts the embedded etcd, if it is to be used, and returns what leads
 // to the etcd that is. The end of an embedded one, when nobody asked for it, is the
 // server's end.
-func (o *Options) startEtcd(ctx context.Context, p *Process) (storagebackend.TransportConfig, error) {
+func (o launcher) startEtcd(ctx context.Context, p *Process) (storagebackend.TransportConfig, error) {
 	transport := o.Recommended.Etcd.StorageConfig.Transport
 	if !o.Embedded() {
 		return transport, nil
 	}
-	server, err := etcd.Start(ctx, etcd.Config{Dir: o.etcdDir(), Ephemeral: o.EtcdEphemeral})
+	server, err := etcd.Start(ctx, etcd.Config{Dir: o.EtcdDir(), Ephemeral: o.EtcdEphemeral})
 	if err != nil {
 		return transport, fmt.Errorf("starting the embedded etcd: %w", err)
 	}

@@ -1,4 +1,4 @@
-package options
+package launch
 
 import (
 	"context"
@@ -56,12 +56,12 @@ func (leatTypes) AddInternalToScheme(s *runtime.Scheme) error {
 
 // genericConfig applies the generic options in the order that they depend on
 // each other. It also returns the authorities that kube-apiserver is to trust.
-func (o *Options) genericConfig(ctx context.Context, host *rest.Config, transport storagebackend.TransportConfig, scheme *apiserver.Scheme, definitions common.GetOpenAPIDefinitions) (*genericapiserver.RecommendedConfig, registration.CABundle, error) {
+func (o launcher) genericConfig(ctx context.Context, host *rest.Config, transport storagebackend.TransportConfig, scheme *apiserver.Scheme, definitions common.GetOpenAPIDefinitions) (*genericapiserver.RecommendedConfig, registration.CABundle, error) {
 	client, err := kubernetes.NewForConfig(host)
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a client of the host cluster: %w", err)
 	}
-	if err := o.probeAdmission(ctx, client); err != nil {
+	if err := o.ProbeAdmission(ctx, client); err != nil {
 		return nil, nil, err
 	}
 
@@ -100,7 +100,7 @@ func (o *Options) genericConfig(ctx context.Context, host *rest.Config, transpor
 
 // authorities are those that the authentication flags have the server read from
 // the host cluster.
-func (o *Options) authorities(ctx context.Context, client kubernetes.Interface, config *genericapiserver.RecommendedConfig) (*apiserver.Authorities, error) {
+func (o launcher) authorities(ctx context.Context, client kubernetes.Interface, config *genericapiserver.RecommendedConfig) (*apiserver.Authorities, error) {
 	authentication := o.Recommended.Authentication
 	return apiserver.NewAuthorities(ctx, client, &config.Config, apiserver.ReadAuthorities{
 		Clients:    !authentication.SkipInClusterLookup && authentication.ClientCert.ClientCA == "",
@@ -117,7 +117,7 @@ func servedGroups(scheme *apiserver.Scheme) []string {
 }
 
 // hostConfig leads to the cluster that this server belongs to.
-func (o *Options) hostConfig() (*rest.Config, error) {
+func (o launcher) hostConfig() (*rest.Config, error) {
 	path := o.Recommended.CoreAPI.CoreAPIKubeconfigPath
 	if path == "" {
 		config, err := rest.InClusterConfig()

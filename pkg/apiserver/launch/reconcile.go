@@ -1,4 +1,4 @@
-package options
+package launch
 
 import (
 	"context"
@@ -27,13 +27,13 @@ import (
 const digestKeyBytes = 32
 
 // addReconcilers opens the engines and has the server run the reconcilers.
-func (o *Options) addReconcilers(ctx context.Context, config *apiserver.Config, p *Process) error {
+func (o launcher) addReconcilers(ctx context.Context, config *apiserver.Config, p *Process) error {
 	e := p.Engines
 	key, err := digestKey(ctx, e.Records)
 	if err != nil {
 		return err
 	}
-	fetcher, err := git.New(o.gitDir(), e.Artifacts, git.Options{})
+	fetcher, err := git.New(o.GitDir(), e.Artifacts, git.Options{})
 	if err != nil {
 		return fmt.Errorf("opening the copies of Git repositories: %w", err)
 	}
@@ -86,7 +86,7 @@ func (o *Options) addReconcilers(ctx context.Context, config *apiserver.Config, 
 
 // hookReconcilers starts the manager when the server serves and first has been
 // done. The server is ready when the manager knows all objects.
-func hookReconcilers(config *apiserver.Config, manager *reconcilers.Manager, work *background, first func(context.Context) error) {
+func hookReconcilers(config *apiserver.Config, manager *reconcilers.Manager, work *apiserver.Background, first func(context.Context) error) {
 	const name = "reconcilers"
 	config.GenericConfig.AddReadyzChecks(healthz.NamedCheck(name, func(*http.Request) error {
 		if !manager.HasSynced() {
@@ -94,7 +94,7 @@ func hookReconcilers(config *apiserver.Config, manager *reconcilers.Manager, wor
 		}
 		return nil
 	}))
-	config.ExtraConfig.Start = append(config.ExtraConfig.Start, work.hook(name, func(ctx context.Context) error {
+	config.ExtraConfig.Start = append(config.ExtraConfig.Start, work.Hook(name, func(ctx context.Context) error {
 		if err := first(ctx); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package options
+package launch
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
 
+	"github.com/leat-dev/leat/pkg/apiserver/options"
 	"github.com/leat-dev/leat/pkg/version"
 )
 
@@ -18,7 +19,7 @@ const helpColumns = 120
 
 // NewCommand returns the command leat-apiserver. It runs until ctx ends.
 func NewCommand(ctx context.Context) *cobra.Command {
-	o := New()
+	o := options.New()
 	logging := logsapi.NewLoggingConfiguration()
 	cmd := &cobra.Command{
 		Use:   "leat-apiserver",
@@ -32,7 +33,7 @@ func NewCommand(ctx context.Context) *cobra.Command {
 			if err := logsapi.ValidateAndApply(logging, nil); err != nil {
 				return fmt.Errorf("setting up logs: %w", err)
 			}
-			return o.Run(cmd.Context())
+			return Run(cmd.Context(), o)
 		},
 	}
 	cmd.SetContext(ctx)

@@ -1,4 +1,4 @@
-package options
+package launch
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
+	"github.com/leat-dev/leat/pkg/apiserver/options"
 	"github.com/leat-dev/leat/pkg/artifact"
 	"github.com/leat-dev/leat/pkg/record"
 )
@@ -27,7 +28,7 @@ type Engines struct {
 }
 
 // openEngines opens the stores. etcd must run.
-func (o *Options) openEngines(ctx context.Context, transport storagebackend.TransportConfig, closers *closers) (*Engines, error) {
+func (o launcher) openEngines(ctx context.Context, transport storagebackend.TransportConfig, closers *closers) (*Engines, error) {
 	host, err := o.hostConfig()
 	if err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func (o *Options) openEngines(ctx context.Context, transport storagebackend.Tran
 		return nil, err
 	}
 	closers.add(client.Close)
-	artifacts, err := artifact.Open(o.artifactDir(), artifact.Options{})
+	artifacts, err := artifact.Open(o.ArtifactDir(), artifact.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("opening the artifact store: %w", err)
 	}
@@ -47,7 +48,7 @@ func (o *Options) openEngines(ctx context.Context, transport storagebackend.Tran
 	}
 	return &Engines{
 		Artifacts: artifacts,
-		Records:   record.New(client, path.Join(o.Recommended.Etcd.StorageConfig.Prefix, internalRecords)),
+		Records:   record.New(client, path.Join(o.Recommended.Etcd.StorageConfig.Prefix, options.InternalRecords)),
 		Host:      host,
 	}, nil
 }

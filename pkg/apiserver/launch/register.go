@@ -1,4 +1,4 @@
-package options
+package launch
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 const readyPoll = 100 * time.Millisecond
 
 // addRegistration has the server keep its APIServices true while it serves.
-func (o *Options) addRegistration(config *apiserver.Config, host *rest.Config, authorities registration.CABundle, work *background) error {
+func (o launcher) addRegistration(config *apiserver.Config, host *rest.Config, authorities registration.CABundle, work *apiserver.Background) error {
 	core, err := kubernetes.NewForConfig(host)
 	if err != nil {
 		return fmt.Errorf("making a client of the host cluster: %w", err)
@@ -51,11 +51,11 @@ func (o *Options) addRegistration(config *apiserver.Config, host *rest.Config, a
 	}
 	config.GenericConfig.AddReadyzChecks(registrar)
 	config.ExtraConfig.Start = append(config.ExtraConfig.Start,
-		work.hook("register-apiservices", func(ctx context.Context) error {
+		work.Hook("register-apiservices", func(ctx context.Context) error {
 			registrar.Run(ctx)
 			return nil
 		}),
-		work.hook("touch-apiservices", func(ctx context.Context) error {
+		work.Hook("touch-apiservices", func(ctx context.Context) error {
 			return touchWhenReady(ctx, config.GenericConfig.LoopbackClientConfig, registrar)
 		}))
 	return nil
@@ -99,7 +99,7 @@ func ready(ctx context.Context, client *http.Client, host string) (bool, error) 
 
 // servicePort is the port that kube-apiserver is told: that of the Service, or
 // this server's own where the Service leads straight to it.
-func (o *Options) servicePort() int32 {
+func (o launcher) servicePort() int32 {
 	if o.ServiceExternalName != "" {
 		return int32(o.Recommended.SecureServing.BindPort)
 	}

@@ -1,4 +1,4 @@
-package options
+package apiserver
 
 import (
 	"context"
@@ -8,34 +8,32 @@ import (
 
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/klog/v2"
-
-	"github.com/leat-dev/leat/pkg/apiserver"
 )
 
 // stopTimeout is how long work may take to end once it was told to. What is cut
 // off then is taken up again after the next start.
 const stopTimeout = 20 * time.Second
 
-// background is the work beside the API: registration, reconciling, upkeep. It
+// Background is the work beside the API: registration, reconciling, upkeep. It
 // begins when the server serves, and is ended while it still does, because the
 // last thing that a run does is to write a status.
-type background struct {
+type Background struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	fail    func(error)
 	running sync.WaitGroup
 }
 
-// newBackground returns background work whose failure is given to fail.
-func newBackground(ctx context.Context, fail func(error)) *background {
-	b := &background{fail: fail}
+// NewBackground returns background work whose failure is given to fail.
+func NewBackground(ctx context.Context, fail func(error)) *Background {
+	b := &Background{fail: fail}
 	b.ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return b
 }
 
-// hook starts work with the server. An error that it returns ends the server.
-func (b *background) hook(name string, work func(context.Context) error) apiserver.Hook {
-	return apiserver.Hook{Name: name, Run: func(genericapiserver.PostStartHookContext) error {
+// Hook starts work with the server. An error that it returns ends the server.
+func (b *Background) Hook(name string, work func(context.Context) error) Hook {
+	return Hook{Name: name, Run: func(genericapiserver.PostStartHookContext) error {
 		b.running.Go(func() {
 			ctx := klog.NewContext(b.ctx, klog.FromContext(b.ctx).WithName(name))
 			if err := work(ctx); err != nil && b.ctx.Err() == nil {
@@ -46,13 +44,13 @@ func (b *background) hook(name string, work func(context.Context) error) apiserv
 	}}
 }
 
-// stopHook ends the work before the server stops serving.
-func (b *background) stopHook() apiserver.StopHook {
-	return apiserver.StopHook{Name: "leat-background", Run: b.stop}
+// StopHook ends the work before the server stops serving.
+func (b *Background) StopHook() StopHook {
+	return StopHook{Name: "leat-background", Run: b.Stop}
 }
 
-// stop tells the work to end and waits for it. It can be called more than once.
-func (b *background) stop() error {
+// Stop tells the work to end and waits for it. It can be called more than once.
+func (b *Background) Stop() error {
 	b.cancel()
 	done := make(chan struct{})
 	go func() {
