@@ -114,7 +114,7 @@ func (s *Server) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
-		if resp, err := client.Get(fmt.Sprintf("https://127.0.0.1:%d/readyz", s.port)); err == nil {
+		if resp, err := client.Get(s.URL() + "/readyz"); err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return nil
@@ -165,8 +165,8 @@ func (s *Server) PID() int {
 	return s.cmd.Process.Pid
 }
 
-// Port is the port that it serves on, at 127.0.0.1.
-func (s *Server) Port() int { return s.port }
+// URL is where it serves, without kube-apiserver in between.
+func (s *Server) URL() string { return fmt.Sprintf("https://127.0.0.1:%d", s.port) }
 
 func (s *Server) logFile() string { return filepath.Join(s.dir, "leat-apiserver.log") }
 
