@@ -5,8 +5,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := build
 
 LDFLAGS := -s -w
-# Test binaries that link the server or the control plane's clients; they get no
-# race detector, which the engines do (RACE_PACKAGES).
+
+# How many Kustomizations `make bench` makes.
 N ?= 100
 
 # The control plane of local clusters and of the tests. It is a module of its own,
@@ -29,20 +29,17 @@ help: ## Print what can be made.
 build: $(SERVER_BINARIES) ## Build leat-apiserver and its build worker.
 
 bin/leat-apiserver: $(GO_SOURCES)
-	@echo "building $@ (the first time: about 6 minutes on 2 cores)"
-	@go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/leat-apiserver
+	@hack/build.sh $@ . '4 minutes' -ldflags '$(LDFLAGS)' ./cmd/leat-apiserver
 
 bin/leat-build: $(GO_SOURCES)
-	@echo "building $@"
-	@go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/leat-build
+	@hack/build.sh $@ . 'half a minute' -ldflags '$(LDFLAGS)' ./cmd/leat-build
 
 bin/gitserver: $(GO_SOURCES)
-	@echo "building $@"
-	@go build -ldflags '$(LDFLAGS)' -o $@ ./test/gitserver/cmd/gitserver
+	@hack/build.sh $@ . 'half a minute' -ldflags '$(LDFLAGS)' ./test/gitserver/cmd/gitserver
 
+# Kubernetes $(KUBERNETES_VERSION), from source.
 bin/devcluster: $(DEVCLUSTER_SOURCES)
-	@echo "building $@: Kubernetes $(KUBERNETES_VERSION) from source (the first time: about 7 minutes on 2 cores)"
-	@cd hack/devcluster && go build -trimpath -ldflags '$(DEVCLUSTER_LDFLAGS)' -o ../../bin/devcluster .
+	@hack/build.sh $@ hack/devcluster '7 minutes' -trimpath -ldflags '$(DEVCLUSTER_LDFLAGS)' .
 
 bin/kubectl: bin/devcluster
 	@ln -sf devcluster $@
@@ -91,8 +88,7 @@ verify-licences: bin/licences
 	@bin/licences ./cmd/leat-apiserver ./cmd/leat-build
 
 bin/golangci-lint: hack/tools/go.mod hack/tools/go.sum
-	@echo "building $@ (the first time: about 4 minutes on 2 cores)"
-	@cd hack/tools && go build -ldflags '$(LDFLAGS)' -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@hack/build.sh $@ hack/tools '2 minutes' -ldflags '$(LDFLAGS)' github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 bin/licences: $(TOOLS_SOURCES)
 	@cd hack/tools && go build -o ../../bin/licences ./licences
