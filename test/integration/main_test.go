@@ -13,13 +13,16 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/leat-dev/leat/pkg/apiserver/launch"
 	"github.com/leat-dev/leat/pkg/apiserver/options"
 	"github.com/leat-dev/leat/pkg/artifact"
+	"github.com/leat-dev/leat/pkg/build/worker"
 	"github.com/leat-dev/leat/pkg/record"
 	"github.com/leat-dev/leat/test/framework"
 )
@@ -37,7 +40,16 @@ var (
 	server *testServer
 )
 
+// workerArgument makes the test binary a build worker.
+const workerArgument = "leat-build-worker"
+
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == workerArgument {
+		if err := worker.Serve(os.Stdin, os.Stdout); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(run(m))
 }
 
@@ -173,10 +185,25 @@ func waitAvailable(ctx context.Context) error {
 				return false, nil
 			}
 		}
-		return true, nil
+		return describes(ctx), nil
 	})
 	if err != nil {
 		return fmt.Errorf("waiting for the aggregator: %w", err)
 	}
 	return nil
+}
+
+// describes tells whether kube-apiserver publishes our OpenAPI, which it fetches
+// some time after it sends the first requests.
+func describes(ctx context.Context) bool {
+	client, err := kubernetes.NewForConfig(cluster.Config)
+	if err != nil {
+		return false
+	}
+	for _, resource := range []schema.GroupVersionResource{gitRepositories, kustomizations} {
+		if _, err := client.Discovery().RESTClient().Get().AbsPath("/openapi/v3/apis/" + resource.GroupVersion().String()).Do(ctx).Raw(); err != nil {
+			return false
+		}
+	}
+	return true
 }

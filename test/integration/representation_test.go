@@ -181,7 +181,7 @@ func TestDiscovery(t *testing.T) {
 		"source.toolkit.fluxcd.io/v1": {
 			"gitrepositories":           "GitRepository gitrepository [gitrepo] [all fluxcd fluxcd-sources] [create delete deletecollection get list patch update watch]",
 			"gitrepositories/status":    "GitRepository  [] [] [get patch update]",
-			"gitrepositories/artifact":  "ArtifactList  [] [] [get]",
+			"gitrepositories/artifact":  "ArtifactOptions  [] [] [get]",
 			"gitrepositories/reconcile": "ReconcileRequest  [] [] [create]",
 		},
 		"kustomize.toolkit.fluxcd.io/v1": {

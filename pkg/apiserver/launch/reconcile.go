@@ -78,6 +78,9 @@ func (o launcher) addReconcilers(ctx context.Context, config *apiserver.Config, 
 	if err != nil {
 		return err
 	}
+	config.ExtraConfig.Start = append(config.ExtraConfig.Start, p.work.Hook("collect-records", func(ctx context.Context) error {
+		return collectRecords(ctx, e.Records, config.ExtraConfig.Clock)
+	}))
 	hookReconcilers(config, manager, p.work, func(ctx context.Context) error {
 		return removeOrphans(ctx, e.Host, p.directory, inventories)
 	})

@@ -40,6 +40,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1.SubstituteReference{}.OpenAPIModelName():             schema_pkg_apis_kustomize_v1_SubstituteReference(ref),
 		v1alpha1.ArtifactFile{}.OpenAPIModelName():              schema_pkg_apis_leat_v1alpha1_ArtifactFile(ref),
 		v1alpha1.ArtifactList{}.OpenAPIModelName():              schema_pkg_apis_leat_v1alpha1_ArtifactList(ref),
+		v1alpha1.ArtifactOptions{}.OpenAPIModelName():           schema_pkg_apis_leat_v1alpha1_ArtifactOptions(ref),
 		v1alpha1.ReconcileRequest{}.OpenAPIModelName():          schema_pkg_apis_leat_v1alpha1_ReconcileRequest(ref),
 		v1alpha1.ReconcileRequestSpec{}.OpenAPIModelName():      schema_pkg_apis_leat_v1alpha1_ReconcileRequestSpec(ref),
 		v1alpha1.ReconcileRequestStatus{}.OpenAPIModelName():    schema_pkg_apis_leat_v1alpha1_ReconcileRequestStatus(ref),
@@ -1332,6 +1333,61 @@ func schema_pkg_apis_leat_v1alpha1_ArtifactList(ref common.ReferenceCallback) co
 		},
 		Dependencies: []string{
 			v1alpha1.ArtifactFile{}.OpenAPIModelName(), metav1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_leat_v1alpha1_ArtifactOptions(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ArtifactOptions are the query parameters of the subresource artifact of a source. Admission policies see them as the object of a CONNECT.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"output": {
+						SchemaProps: spec.SchemaProps{
+							Description: "What is given: tar gives a tar.gz, list an ArtifactList. Defaults to tar.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"revision": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Revision of the source that a retained artifact was made from. Defaults to the current one.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"digest": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Digest of the tar.gz of a retained artifact. Defaults to the current one.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"path": {
+						SchemaProps: spec.SchemaProps{
+							Description: "File of the artifact, or a directory where output is list. It is what follows the subresource in the URL. Defaults to the whole artifact.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
 	}
 }
 

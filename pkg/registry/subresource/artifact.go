@@ -51,8 +51,9 @@ func NewArtifact(parent Parent, artifacts Artifacts) *ArtifactREST {
 	return &ArtifactREST{parent: parent, artifacts: artifacts}
 }
 
-// New returns what the subresource's list is made of.
-func (r *ArtifactREST) New() runtime.Object { return &leatv1alpha1.ArtifactList{} }
+// New returns the type of the options. What a CONNECT is about are its options:
+// admission converts them to the kind that this is of.
+func (r *ArtifactREST) New() runtime.Object { return &leatv1alpha1.ArtifactOptions{} }
 
 // Destroy does nothing: the storage belongs to the parent.
 func (r *ArtifactREST) Destroy() {}
@@ -60,7 +61,7 @@ func (r *ArtifactREST) Destroy() {}
 // GroupVersionKind implements rest.GroupVersionKindProvider: the type is of
 // another group than the source.
 func (r *ArtifactREST) GroupVersionKind(schema.GroupVersion) schema.GroupVersionKind {
-	return leatv1alpha1.SchemeGroupVersion.WithKind(leatv1alpha1.ArtifactListKind)
+	return leatv1alpha1.SchemeGroupVersion.WithKind(leatv1alpha1.ArtifactOptionsKind)
 }
 
 // ConnectMethods implements rest.Connecter. HEAD must be named: there is no
@@ -70,13 +71,13 @@ func (r *ArtifactREST) ConnectMethods() []string { return []string{http.MethodGe
 // NewConnectOptions implements rest.Connecter: the rest of the URL's path is the
 // parameter path.
 func (r *ArtifactREST) NewConnectOptions() (runtime.Object, bool, string) {
-	return &ArtifactOptions{}, true, "path"
+	return &leatv1alpha1.ArtifactOptions{}, true, "path"
 }
 
 // Connect implements rest.Connecter. All that can be refused is refused before
 // the first byte is written.
 func (r *ArtifactREST) Connect(ctx context.Context, name string, options runtime.Object, responder rest.Responder) (http.Handler, error) {
-	opts, ok := options.(*ArtifactOptions)
+	opts, ok := options.(*leatv1alpha1.ArtifactOptions)
 	if !ok {
 		return nil, fmt.Errorf("serving an artifact: got options of type %T", options)
 	}
@@ -102,7 +103,7 @@ func (r *ArtifactREST) Connect(ctx context.Context, name string, options runtime
 // find picks the record that the options name among those of this object. The
 // digest of an artifact is no key to it: what another object keeps is not found
 // here, even where the bytes are the same.
-func (r *ArtifactREST) find(obj runtime.Object, source metav1.Object, opts *ArtifactOptions) (artifact.Record, error) {
+func (r *ArtifactREST) find(obj runtime.Object, source metav1.Object, opts *leatv1alpha1.ArtifactOptions) (artifact.Record, error) {
 	records := r.artifacts.Records(artifact.Owner{
 		Kind:      r.parent.Served().Kind,
 		Namespace: source.GetNamespace(),
@@ -130,7 +131,7 @@ func (r *ArtifactREST) find(obj runtime.Object, source metav1.Object, opts *Arti
 }
 
 // serve writes what was asked for.
-func (r *ArtifactREST) serve(w http.ResponseWriter, req *http.Request, source metav1.Object, record artifact.Record, opts *ArtifactOptions, responder rest.Responder) error {
+func (r *ArtifactREST) serve(w http.ResponseWriter, req *http.Request, source metav1.Object, record artifact.Record, opts *leatv1alpha1.ArtifactOptions, responder rest.Responder) error {
 	as, err := representation(opts, req.Header.Values("Accept"))
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ const (
 
 // representation is what the answer is made of. The query decides; Accept counts
 // only where it leaves no choice, because kubectl always sends the same one.
-func representation(opts *ArtifactOptions, accept []string) (string, error) {
+func representation(opts *leatv1alpha1.ArtifactOptions, accept []string) (string, error) {
 	switch opts.Output {
 	case asArchive, asList:
 		return opts.Output, nil

@@ -41,7 +41,7 @@ func TestRepresentation(t *testing.T) {
 		{"zip", nil, ""},
 	}
 	for _, test := range tests {
-		got, err := representation(&ArtifactOptions{Output: test.output}, test.accept)
+		got, err := representation(&leatv1alpha1.ArtifactOptions{Output: test.output}, test.accept)
 		if got != test.want || (err == nil) != (test.want != "") {
 			t.Errorf("output %q, Accept %q: got %q, %v, want %q", test.output, test.accept, got, err, test.want)
 		}
@@ -50,15 +50,18 @@ func TestRepresentation(t *testing.T) {
 
 func TestOptionsFromTheQuery(t *testing.T) {
 	scheme := runtime.NewScheme()
+	if err := leatv1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
 	if err := AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
 	query := url.Values{"output": {"list"}, "revision": {"main@sha1:1"}, "digest": {"sha256:0"}, "path": {"a/b"}, "other": {"x"}}
-	var got ArtifactOptions
+	var got leatv1alpha1.ArtifactOptions
 	if err := runtime.NewParameterCodec(scheme).DecodeParameters(query, leatv1alpha1.SchemeGroupVersion, &got); err != nil {
 		t.Fatal(err)
 	}
-	want := ArtifactOptions{Output: "list", Revision: "main@sha1:1", Digest: "sha256:0", Path: "a/b"}
+	want := leatv1alpha1.ArtifactOptions{Output: "list", Revision: "main@sha1:1", Digest: "sha256:0", Path: "a/b"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
 	}
@@ -116,7 +119,7 @@ func TestServingAnArtifact(t *testing.T) {
 	record := publish(t, store, artifact.Owner{Kind: "GitRepository", Namespace: "team", Name: "source", UID: "u"}, map[string]string{"run": "#!", "deploy/a.yaml": "a", "deployed": "d"})
 	source.Status.Artifact = &meta.Artifact{Revision: record.Revision, Digest: string(record.Archive)}
 	parent := newRepositories(source)
-	connect := func(req *http.Request, options *ArtifactOptions) (*httptest.ResponseRecorder, *responder, error) {
+	connect := func(req *http.Request, options *leatv1alpha1.ArtifactOptions) (*httptest.ResponseRecorder, *responder, error) {
 		to := &responder{}
 		handler, err := NewArtifact(parent, store).Connect(teamContext(t), "source", options, to)
 		if err != nil {
@@ -129,7 +132,7 @@ func TestServingAnArtifact(t *testing.T) {
 	request := func(method string) *http.Request { return httptest.NewRequest(method, "/artifact", nil) }
 
 	t.Run("whole", func(t *testing.T) {
-		recorder, _, err := connect(request(http.MethodGet), &ArtifactOptions{})
+		recorder, _, err := connect(request(http.MethodGet), &leatv1alpha1.ArtifactOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +150,7 @@ func TestServingAnArtifact(t *testing.T) {
 		}
 	})
 	t.Run("list of a directory", func(t *testing.T) {
-		_, to, err := connect(request(http.MethodGet), &ArtifactOptions{Output: "list", Path: "deploy"})
+		_, to, err := connect(request(http.MethodGet), &leatv1alpha1.ArtifactOptions{Output: "list", Path: "deploy"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +173,7 @@ func TestServingAnArtifact(t *testing.T) {
 	t.Run("list that is known", func(t *testing.T) {
 		req := request(http.MethodGet)
 		req.Header.Set("If-None-Match", `"`+string(record.Archive)+`/list"`)
-		recorder, to, err := connect(req, &ArtifactOptions{Output: "list"})
+		recorder, to, err := connect(req, &leatv1alpha1.ArtifactOptions{Output: "list"})
 		if err != nil || recorder.Code != http.StatusNotModified || to.object != nil {
 			t.Errorf("got %d, %v, %v", recorder.Code, to.object, err)
 		}
@@ -180,12 +183,12 @@ func TestServingAnArtifact(t *testing.T) {
 		reborn.UID = "v"
 		parent.put(reborn)
 		defer parent.put(source)
-		if _, _, err := connect(request(http.MethodGet), &ArtifactOptions{}); !apierrors.IsNotFound(err) {
+		if _, _, err := connect(request(http.MethodGet), &leatv1alpha1.ArtifactOptions{}); !apierrors.IsNotFound(err) {
 			t.Errorf("got %v, want NotFound", err)
 		}
 	})
 	t.Run("of an object that does not exist", func(t *testing.T) {
-		_, err := NewArtifact(parent, store).Connect(teamContext(t), "absent", &ArtifactOptions{}, &responder{})
+		_, err := NewArtifact(parent, store).Connect(teamContext(t), "absent", &leatv1alpha1.ArtifactOptions{}, &responder{})
 		if !apierrors.IsNotFound(err) {
 			t.Errorf("got %v, want NotFound", err)
 		}

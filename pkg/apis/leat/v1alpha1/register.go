@@ -51,5 +51,6 @@ func kinds() []runtime.Object {
 	return []runtime.Object{
 		&ReconcileRequest{},
 		&ArtifactList{},
+		&ArtifactOptions{},
 	}
 }

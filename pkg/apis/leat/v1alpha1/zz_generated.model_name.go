@@ -16,6 +16,11 @@ func (in ArtifactList) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ArtifactOptions) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.ArtifactOptions"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ReconcileRequest) OpenAPIModelName() string {
 	return "dev.leat.v1alpha1.ReconcileRequest"
 }
