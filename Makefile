@@ -6,6 +6,11 @@ SHELL := /bin/bash
 
 LDFLAGS := -s -w
 
+# Leat's own version. It is never stamped into k8s.io/component-base, which would take
+# it for that of Kubernetes and turn features off by it.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.0.0-dev)
+SERVER_LDFLAGS := $(LDFLAGS) -X github.com/leat-dev/leat/pkg/version.version=$(VERSION)
+
 # How many Kustomizations `make bench` makes.
 N ?= 100
 
@@ -29,7 +34,7 @@ help: ## Print what can be made.
 build: $(SERVER_BINARIES) ## Build leat-apiserver and its build worker.
 
 bin/leat-apiserver: $(GO_SOURCES)
-	@hack/build.sh $@ . '4 minutes' -ldflags '$(LDFLAGS)' ./cmd/leat-apiserver
+	@hack/build.sh $@ . '4 minutes' -ldflags '$(SERVER_LDFLAGS)' ./cmd/leat-apiserver
 
 bin/leat-build: $(GO_SOURCES)
 	@hack/build.sh $@ . 'half a minute' -ldflags '$(LDFLAGS)' ./cmd/leat-build
