@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -67,7 +68,7 @@ func (r *run) writeAhead(ctx context.Context) error {
 	if !slices.ContainsFunc(r.p.items, func(it *item) bool { return it.pending() && it.recorded == nil }) {
 		return nil
 	}
-	return r.save(ctx)
+	return r.save(ctx, r.inventory())
 }
 
 // fly applies the pilot.
@@ -211,8 +212,7 @@ func (r *run) inventory() *Inventory {
 	return inv
 }
 
-func (r *run) save(ctx context.Context) error {
-	inv := r.inventory()
+func (r *run) save(ctx context.Context, inv *Inventory) error {
 	if slices.Equal(inv.Entries, r.saved.Entries) {
 		return nil
 	}
@@ -224,21 +224,46 @@ func (r *run) save(ctx context.Context) error {
 }
 
 // finish saves the inventory at the end of a run. A run that failed before it
-// wrote anything has changed nothing: the inventory stays that of the set that
-// is applied.
+// wrote anything has changed nothing: the inventory becomes again that of the set
+// that is applied, without what was written ahead.
 func (r *run) finish(ctx context.Context, err error) error {
-	if err != nil && !r.written && len(r.deleted) == 0 {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
-	return r.save(ctx)
+	if err == nil || r.written || len(r.deleted) > 0 {
+		return r.save(ctx, r.inventory())
+	}
+	if r.saved != r.p.old && !allRefused(err) {
+		// The request may have done its work although its answer was lost.
+		return nil
+	}
+	return r.save(ctx, r.p.old)
+}
+
+// allRefused says that the server has refused all that err tells of: nothing of
+// it can have been written.
+func allRefused(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return !slices.ContainsFunc(e.Objects, func(o ObjectError) bool {
+		var st apierrors.APIStatus
+		if !errors.As(o.Err, &st) {
+			return true
+		}
+		code := st.Status().Code
+		return code < http.StatusBadRequest || code >= http.StatusInternalServerError || code == http.StatusRequestTimeout
+	})
 }
 
 func (r *run) result() *Result {
 	res := &Result{Inventory: r.saved}
 	for _, it := range r.p.items {
-		res.Changes = append(res.Changes, it.change())
+		c := it.change()
+		if it.pending() && !it.applied {
+			c.Action = ActionPending
+		}
+		res.Changes = append(res.Changes, c)
 		if it.action != ActionSkipped {
 			res.Health = append(res.Health, HealthTarget{Key: it.key, Version: it.ref.Version, Transient: it.transient()})
 		}

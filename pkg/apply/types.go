@@ -101,6 +101,9 @@ const (
 	ActionUnchanged  Action = "unchanged"
 	ActionSkipped    Action = "skipped"
 	ActionDeleted    Action = "deleted"
+	// ActionPending is that of an object which was to be created or configured
+	// when the run failed, and has not been.
+	ActionPending Action = "pending"
 )
 
 // Change is what a plan would do, or what a run did, with one object.
