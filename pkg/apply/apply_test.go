@@ -2,6 +2,7 @@ package apply_test
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -218,8 +219,38 @@ func TestFailureInTheMiddle(t *testing.T) {
 	if made != 1 {
 		t.Errorf("%d Services were made, want 1", made)
 	}
-	if n := len(res.Inventory.Entries); n != 3 {
-		t.Errorf("%d entries in the inventory, want 3: what may exist must stay known", n)
+	for _, en := range res.Inventory.Entries {
+		if a := actions(res)[en.Kind+"/"+en.Name]; a != apply.ActionCreated {
+			t.Errorf("the inventory holds %s, which is %s", en.Key, a)
+		}
+	}
+	if n := len(res.Inventory.Entries); n != 2 {
+		t.Errorf("%d entries in the inventory, want what was made", n)
+	}
+}
+
+// A write whose answer is lost may have been done: nothing says that it was not,
+// and the object stays known until a later run finds out.
+func TestLostAnswer(t *testing.T) {
+	f := setup(t)
+	f.mustApply(f.request("app", settings))
+	f.count.loseAnswers(func(r *http.Request) bool {
+		return r.Method == http.MethodPatch && r.URL.Query().Get("dryRun") == "" && strings.HasSuffix(r.URL.Path, "/configmaps/second")
+	})
+	second := strings.Replace(settings, "name: settings", "name: second", 1)
+	res, err := f.apply(f.request("app", settings, second))
+	if err == nil || strings.Contains(err.Error(), "nothing was written") || !f.exists("cm", "second") {
+		t.Fatalf("error %v", err)
+	}
+	if got := actions(res)["ConfigMap/second"]; got != apply.ActionPending {
+		t.Errorf("action %s, nobody knows that it was done", got)
+	}
+	if n := len(res.Inventory.Entries); n != 2 {
+		t.Errorf("%d entries in the inventory, want 2: what may exist must stay known", n)
+	}
+	f.count.loseAnswers(nil)
+	if f.mustApply(f.request("app", settings)); f.exists("cm", "second") {
+		t.Error("the object is orphaned")
 	}
 }
 
@@ -403,4 +434,17 @@ func TestImmutable(t *testing.T) {
 	r := f.request("app", job, other)
 	r.Force = true
 	forced("by request, alone", r)
+
+	// What was deleted to be created again, and then was refused, is told as it is.
+	f.count.loseAnswers(func(r *http.Request) bool {
+		return r.Method == http.MethodPatch && r.URL.Query().Get("dryRun") == "" && !f.exists("job", "once")
+	})
+	r.Objects = f.objects(changed, other)
+	res, err := f.apply(r)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if got := actions(res)["Job/once"]; got != apply.ActionDeleted {
+		t.Errorf("action %s, want %s", got, apply.ActionDeleted)
+	}
 }

@@ -38,13 +38,15 @@ type counter struct {
 
 	mu     sync.Mutex
 	counts map[string]int
-	// hook is called before a request is sent.
+	// hook is called before a request is sent; lose says that it is, but that its
+	// answer does not arrive.
 	hook func(*http.Request)
+	lose func(*http.Request) bool
 }
 
 func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.mu.Lock()
-	hook := c.hook
+	hook, lose := c.hook, c.lose
 	if q := r.URL.Query(); q.Get("watch") == "" && strings.Count(r.URL.Path, "/") > 2 {
 		key := r.Method
 		if q.Get("dryRun") != "" {
@@ -56,7 +58,19 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if hook != nil {
 		hook(r)
 	}
-	return c.next.RoundTrip(r)
+	lost := lose != nil && lose(r)
+	resp, err := c.next.RoundTrip(r)
+	if lost && err == nil {
+		_ = resp.Body.Close()
+		return nil, errors.New("the connection broke")
+	}
+	return resp, err
+}
+
+func (c *counter) loseAnswers(of func(*http.Request) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lose = of
 }
 
 // take returns the counts since the last call.

@@ -42,8 +42,9 @@ type item struct {
 	// takeover that kubectl's fields become ours before the next apply.
 	recreate, takeover bool
 	// checked says that the server has validated this very body, applied that
-	// this run has written it.
-	checked, applied bool
+	// this run has written it, removed that it has deleted the live object, and
+	// doubtful that a write was sent whose outcome is not known.
+	checked, applied, removed, doubtful bool
 	// entry is what the inventory holds after the run.
 	entry Entry
 }
@@ -53,6 +54,34 @@ const noStage stage = -1
 // pending says that the item is still to be written.
 func (it *item) pending() bool {
 	return it.action == ActionCreated || it.action == ActionConfigured
+}
+
+// touched says that this run has, or may have, changed the live object.
+func (it *item) touched() bool { return it.applied || it.removed || it.doubtful }
+
+// known says that the object is, or may be, there by the owner's doing, or that
+// it is there and the run has left it as it is.
+func (it *item) known() bool {
+	return it.recorded != nil || !it.pending() || it.applied || it.doubtful
+}
+
+// outcome is what the run did with the item so far.
+//
+//	planned or answered    applied  removed  outcome
+//	created, configured    yes      –        the same
+//	created, configured    no       yes      deleted
+//	created, configured    no       no       pending
+//	anything else          –        –        the same
+func (it *item) outcome() Change {
+	c := it.change()
+	switch {
+	case !it.pending() || it.applied:
+	case it.removed:
+		c.Action, c.Reason = ActionDeleted, "deleted to create it again, which failed"
+	default:
+		c.Action = ActionPending
+	}
+	return c
 }
 
 // repair says that this very body was applied before, so that applying it

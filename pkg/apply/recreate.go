@@ -34,6 +34,7 @@ func (r *run) remove(ctx context.Context, it *item) error {
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("deleting it to create it again: %w", err)
 	}
+	it.removed = true
 	if err := r.e.awaitGone(ctx, sub, []types.UID{live.UID}, r.e.opts.RecreateTimeout); err != nil {
 		return fmt.Errorf("deleting it to create it again: %w", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
@@ -68,7 +67,7 @@ func (r *run) writeAhead(ctx context.Context) error {
 	if !slices.ContainsFunc(r.p.items, func(it *item) bool { return it.pending() && it.recorded == nil }) {
 		return nil
 	}
-	return r.save(ctx, r.inventory())
+	return r.save(ctx, r.inventory(func(*item) bool { return true }))
 }
 
 // fly applies the pilot.
@@ -76,12 +75,17 @@ func (r *run) fly(ctx context.Context) error {
 	if r.pilot == nil {
 		return nil
 	}
-	err := r.e.eachItem(ctx, "applying", false, []*item{r.pilot}, func(it *item) error { return r.apply(ctx, it) })
+	return r.send(ctx, []*item{r.pilot})
+}
+
+// send writes items in parallel.
+func (r *run) send(ctx context.Context, items []*item) error {
+	err := r.e.eachItem(ctx, "applying", false, items, func(it *item) error { return r.apply(ctx, it) })
+	r.written = r.written || slices.ContainsFunc(items, (*item).touched)
 	var e *Error
 	if errors.As(err, &e) {
 		e.Written = r.written
 	}
-	r.written = r.written || err == nil
 	return err
 }
 
@@ -93,12 +97,8 @@ func (r *run) stage(ctx context.Context, s stage) error {
 			items = append(items, it)
 		}
 	}
-	if len(items) > 0 {
-		r.written = true
-		err := r.e.eachItem(ctx, "applying", true, items, func(it *item) error { return r.apply(ctx, it) })
-		if err != nil {
-			return err
-		}
+	if err := r.send(ctx, items); err != nil {
+		return err
 	}
 	if s == stageDefinitions {
 		if err := r.e.establish(ctx, r.p); err != nil {
@@ -129,7 +129,6 @@ func (r *run) apply(ctx context.Context, it *item) error {
 			if err := r.refused(it, err); err != nil {
 				return err
 			}
-			r.written = true
 			if err := r.remove(ctx, it); err != nil {
 				return err
 			}
@@ -146,19 +145,26 @@ func (r *run) write(ctx context.Context, it *item) error {
 			return err
 		}
 	}
-	w, err := r.send(ctx, it, false)
+	w, err := r.request(ctx, it, false)
 	if err != nil || it.action == ActionSkipped {
 		return err
 	}
-	if !w.Created && !it.checked && it.wantsTakeover(&w.Live) {
-		// Only this answer has shown that kubectl owns fields.
-		if err := r.takeOver(ctx, it); err != nil {
-			return err
-		}
-		if w, err = r.send(ctx, it, false); err != nil {
-			return err
-		}
+	it.wrote(w)
+	if w.Created || it.checked || !it.wantsTakeover(&w.Live) {
+		return nil
 	}
+	// Only this answer has shown that kubectl owns fields.
+	if err := r.takeOver(ctx, it); err != nil {
+		return err
+	}
+	if w, err = r.request(ctx, it, false); err == nil {
+		it.wrote(w)
+	}
+	return err
+}
+
+// wrote takes in what the server made of the item.
+func (it *item) wrote(w target.Written) {
 	switch {
 	case w.Created:
 		it.action = ActionCreated
@@ -169,7 +175,6 @@ func (r *run) write(ctx context.Context, it *item) error {
 	}
 	it.settle(w.Live)
 	it.applied = true
-	return nil
 }
 
 // patience bounds how long an item is tried again whose definition was written
@@ -200,12 +205,14 @@ func (r *run) patiently(ctx context.Context, it *item, f func() (target.Written,
 // fresh says that this run has written the item, or is about to.
 func (it *item) fresh() bool { return it.pending() }
 
-// inventory is what is to be saved at this moment: the set, and what was to be
-// pruned and is not.
-func (r *run) inventory() *Inventory {
+// inventory is what is to be saved at this moment: the objects of the set for
+// which holds is true, and what was to be pruned and is not.
+func (r *run) inventory(holds func(*item) bool) *Inventory {
 	inv := &Inventory{Entries: make([]Entry, 0, len(r.p.items)+len(r.left))}
 	for _, it := range r.p.items {
-		inv.Entries = append(inv.Entries, it.entry)
+		if holds(it) {
+			inv.Entries = append(inv.Entries, it.entry)
+		}
 	}
 	inv.Entries = append(inv.Entries, r.left...)
 	slices.SortFunc(inv.Entries, func(a, b Entry) int { return a.Compare(b.Key) })
@@ -223,47 +230,22 @@ func (r *run) save(ctx context.Context, inv *Inventory) error {
 	return nil
 }
 
-// finish saves the inventory at the end of a run. A run that failed before it
-// wrote anything has changed nothing: the inventory becomes again that of the set
-// that is applied, without what was written ahead.
+// finish saves the inventory at the end of a run, without what was written ahead
+// and has not come to be. A run that failed before it wrote anything has changed
+// nothing: the inventory becomes again that of the set that is applied.
 func (r *run) finish(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
-	if err == nil || r.written || len(r.deleted) > 0 {
-		return r.save(ctx, r.inventory())
+	if err != nil && !r.written && len(r.deleted) == 0 {
+		return r.save(ctx, r.p.old)
 	}
-	if r.saved != r.p.old && !allRefused(err) {
-		// The request may have done its work although its answer was lost.
-		return nil
-	}
-	return r.save(ctx, r.p.old)
-}
-
-// allRefused says that the server has refused all that err tells of: nothing of
-// it can have been written.
-func allRefused(err error) bool {
-	var e *Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	return !slices.ContainsFunc(e.Objects, func(o ObjectError) bool {
-		var st apierrors.APIStatus
-		if !errors.As(o.Err, &st) {
-			return true
-		}
-		code := st.Status().Code
-		return code < http.StatusBadRequest || code >= http.StatusInternalServerError || code == http.StatusRequestTimeout
-	})
+	return r.save(ctx, r.inventory((*item).known))
 }
 
 func (r *run) result() *Result {
 	res := &Result{Inventory: r.saved}
 	for _, it := range r.p.items {
-		c := it.change()
-		if it.pending() && !it.applied {
-			c.Action = ActionPending
-		}
-		res.Changes = append(res.Changes, c)
+		res.Changes = append(res.Changes, it.outcome())
 		if it.action != ActionSkipped {
 			res.Health = append(res.Health, HealthTarget{Key: it.key, Version: it.ref.Version, Transient: it.transient()})
 		}

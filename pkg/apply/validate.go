@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -68,7 +69,7 @@ func (r *run) waiting(after stage) []*item {
 // dryRun has the server validate items as they would be written.
 func (r *run) dryRun(ctx context.Context, items []*item) error {
 	return r.e.eachItem(ctx, "validating", r.written, items, func(it *item) error {
-		w, err := r.send(ctx, it, true)
+		w, err := r.request(ctx, it, true)
 		if err != nil {
 			return r.refused(it, err)
 		}
@@ -115,9 +116,17 @@ func (r *run) refused(it *item, err error) error {
 	return nil
 }
 
-// send applies the item, or creates it if it wants no more, for real or as a
+// request applies the item, or creates it if it wants no more, for real or as a
 // dry-run.
-func (r *run) send(ctx context.Context, it *item, dryRun bool) (target.Written, error) {
+func (r *run) request(ctx context.Context, it *item, dryRun bool) (target.Written, error) {
+	w, err := r.requestOnce(ctx, it, dryRun)
+	if !dryRun && err != nil && !refuses(err) {
+		it.doubtful = true
+	}
+	return w, err
+}
+
+func (r *run) requestOnce(ctx context.Context, it *item, dryRun bool) (target.Written, error) {
 	id := r.p.req.Identity
 	if it.switches.SSA == target.SSAIfNotPresent {
 		w, err := r.e.target.Create(ctx, id, it.ref, it.body, dryRun)
@@ -134,6 +143,18 @@ func (r *run) send(ctx context.Context, it *item, dryRun bool) (target.Written, 
 		r.e.target.Forget(it.ref.GroupVersionKind())
 	}
 	return w, err
+}
+
+// refuses says that err is the server's answer that it has not done what it was
+// asked for. After any other error, a lost connection or an error of the server
+// itself, it may have.
+func refuses(err error) bool {
+	var st apierrors.APIStatus
+	if !errors.As(err, &st) {
+		return false
+	}
+	code := st.Status().Code
+	return code >= http.StatusBadRequest && code < http.StatusInternalServerError && code != http.StatusRequestTimeout
 }
 
 // unserved says that there is no such kind, rather than no such object.
