@@ -121,7 +121,8 @@ func TestDeletionThatFails(t *testing.T) {
 	}
 	w.cluster.fail(nil)
 	w.awaitIdle()
-	w.step(750 * time.Millisecond)
+	// Longer than the back-off after however many runs have failed by now.
+	w.step(time.Minute)
 	w.awaitGone("a")
 }
 
