@@ -22,11 +22,12 @@ type definition struct {
 }
 
 // definitions returns the kinds that the set itself defines. A definition that
-// cannot be read defines nothing; the server says what is wrong with it.
+// is excluded, or cannot be read, defines nothing; of the latter the server says
+// what is wrong with it.
 func definitions(items []*item) map[schema.GroupVersionKind]*definition {
 	defs := map[schema.GroupVersionKind]*definition{}
 	for _, it := range items {
-		if isCRD(it.key) {
+		if isCRD(it.key) && !it.excluded {
 			for _, d := range definedBy(it) {
 				defs[d.resource.GroupVersionKind()] = d
 			}

@@ -38,6 +38,8 @@ type item struct {
 
 	action Action
 	reason string
+	// excluded says that the owner's set is not to hold the object.
+	excluded bool
 	// recreate says that the change is refused as immutable and may be forced,
 	// takeover that kubectl's fields become ours before the next apply.
 	recreate, takeover bool

@@ -30,6 +30,7 @@ func (e *Engine) prepare(ctx context.Context, r *Request) ([]*item, error) {
 		items[i] = &item{obj: o, after: noStage}
 		if o.Unstructured != nil {
 			items[i].key = o.Key()
+			items[i].exclude(r)
 		}
 	}
 	defs := definitions(items)
@@ -56,6 +57,17 @@ func (e *Engine) prepare(ctx context.Context, r *Request) ([]*item, error) {
 	}
 	slices.SortFunc(items, func(a, b *item) int { return compareOrder(a.key, b.key, a.stage, b.stage) })
 	return items, nil
+}
+
+// exclude takes the item out of the set if the request says so.
+func (it *item) exclude(r *Request) {
+	if r.Exclude == nil {
+		return
+	}
+	if reason := r.Exclude(it.obj); reason != "" {
+		it.skip(reason)
+		it.excluded = true
+	}
 }
 
 // normalise gives the item what the cluster is to get: the object in its

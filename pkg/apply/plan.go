@@ -15,14 +15,14 @@ import (
 // memory and for as long as the run.
 type Plan struct {
 	// Changes says what would happen to each object of the set, in the order of
-	// apply, and then what would be pruned. An object that exists without being
+	// apply, then what would be pruned, and what is excluded. An object that exists without being
 	// known to be ours is planned as created; the run finds out.
 	Changes []Change
 
 	req Request
 	old *Inventory
-	// items are the set in the order of apply.
-	items []*item
+	// items are the set in the order of apply, without what is excluded.
+	items, excluded []*item
 	// prune are the entries that left the set, in the order of deletion.
 	prune []Entry
 }
@@ -47,15 +47,18 @@ func (e *Engine) Plan(ctx context.Context, r Request) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{req: r, old: old, items: items}
-	keys := make([]object.Key, len(items))
-	for i, it := range items {
-		keys[i] = it.key
+	p := &Plan{req: r, old: old}
+	for _, it := range items {
+		if it.excluded {
+			p.excluded = append(p.excluded, it)
+		} else {
+			p.items = append(p.items, it)
+		}
 	}
-	e.claims.set(r.Owner.UID, keys)
+	e.claim(p)
 	e.retain(ctx, p)
 	p.match()
-	err = e.eachItem(ctx, "planning", false, items, func(it *item) (err error) {
+	err = e.eachItem(ctx, "planning", false, p.items, func(it *item) (err error) {
 		if !it.unserved {
 			it.live, it.found, err = e.target.Lookup(ctx, r.Identity, it.ref)
 		}
@@ -64,7 +67,7 @@ func (e *Engine) Plan(ctx context.Context, r Request) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, it := range items {
+	for _, it := range p.items {
 		it.decide(&r)
 	}
 	p.deferChecks()
@@ -72,7 +75,17 @@ func (e *Engine) Plan(ctx context.Context, r Request) (*Plan, error) {
 	return p, nil
 }
 
-// match finds the recorded entry of each item, and what has left the set.
+// claim tells the other owners what this one asks for.
+func (e *Engine) claim(p *Plan) {
+	keys := make([]object.Key, len(p.items))
+	for i, it := range p.items {
+		keys[i] = it.key
+	}
+	e.claims.set(p.req.Owner.UID, keys)
+}
+
+// match finds the recorded entry of each item, and what has left the set. What is
+// excluded has not left it, and is forgotten.
 func (p *Plan) match() {
 	recorded := make(map[object.Key]*Entry, len(p.old.Entries))
 	for i := range p.old.Entries {
@@ -85,6 +98,9 @@ func (p *Plan) match() {
 			it.entry.Version = it.ref.Version
 			delete(recorded, it.key)
 		}
+	}
+	for _, it := range p.excluded {
+		delete(recorded, it.key)
 	}
 	if !p.req.Prune {
 		return
@@ -175,8 +191,11 @@ func (p *Plan) list() {
 	for i := range p.prune {
 		p.Changes = append(p.Changes, Change{Key: p.prune[i].Key, Version: p.prune[i].Version, Action: ActionDeleted})
 	}
+	for _, it := range p.excluded {
+		p.Changes = append(p.Changes, it.change())
+	}
 }
 
 func (it *item) change() Change {
-	return Change{Key: it.key, Version: it.ref.Version, Action: it.action, File: it.obj.File, Reason: it.reason}
+	return Change{Key: it.key, Version: it.ref.Version, Action: it.action, File: it.obj.File, Reason: it.reason, Excluded: it.excluded}
 }

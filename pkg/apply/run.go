@@ -251,6 +251,9 @@ func (r *run) result() *Result {
 		}
 	}
 	res.Changes = append(res.Changes, r.deleted...)
+	for _, it := range r.p.excluded {
+		res.Changes = append(res.Changes, it.change())
+	}
 	return res
 }
 

@@ -89,6 +89,11 @@ type Request struct {
 	Force bool
 	// Prune deletes what the inventory holds and the set no longer does.
 	Prune bool
+	// Exclude says why an object of the set is not the owner's to apply; empty
+	// lets it be applied. What is excluded is neither written nor pruned nor
+	// waited for, and is forgotten if it was applied before. Nil excludes
+	// nothing.
+	Exclude func(object.Object) string
 }
 
 // Action is what is or was done with one object.
@@ -116,13 +121,15 @@ type Change struct {
 	File string
 	// Reason says why an object was skipped, or re-created.
 	Reason string
+	// Excluded says that the request's Exclude had it skipped.
+	Excluded bool
 }
 
 // Result is what a run did. It is also returned, as far as it got, with an
 // error.
 type Result struct {
 	// Changes holds every object of the set in the order of apply, then the
-	// deleted ones.
+	// deleted ones and the excluded ones.
 	Changes []Change
 	// Inventory is what was saved last.
 	Inventory *Inventory

@@ -24,7 +24,8 @@ const level = 1
 
 var _ apply.InventoryStore = (*Store)(nil)
 
-// Store is an apply.InventoryStore over records.
+// Store is an apply.InventoryStore over records. Its errors name the record and
+// leave it to the caller to say what it was read or written for.
 type Store struct {
 	records *record.Store
 }
@@ -57,11 +58,11 @@ func (s *Store) Load(ctx context.Context, uid string) (*apply.Inventory, error) 
 		return &apply.Inventory{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("loading the inventory of %s: %w", uid, err)
+		return nil, err // it names the record; the engine says what for
 	}
 	inv, err := decode(data)
 	if err != nil {
-		return nil, fmt.Errorf("loading the inventory of %s: %w", uid, err)
+		return nil, fmt.Errorf("record %s/%s: %w", kind, uid, err)
 	}
 	return inv, nil
 }
@@ -70,20 +71,14 @@ func (s *Store) Load(ctx context.Context, uid string) (*apply.Inventory, error) 
 func (s *Store) Save(ctx context.Context, uid string, inv *apply.Inventory) error {
 	data, err := encode(inv)
 	if err != nil {
-		return fmt.Errorf("saving the inventory of %s: %w", uid, err)
+		return fmt.Errorf("encoding record %s/%s: %w", kind, uid, err)
 	}
-	if err := s.records.Put(ctx, kind, uid, data); err != nil {
-		return fmt.Errorf("saving the inventory of %s: %w", uid, err)
-	}
-	return nil
+	return s.records.Put(ctx, kind, uid, data)
 }
 
 // Delete forgets the inventory.
 func (s *Store) Delete(ctx context.Context, uid string) error {
-	if err := s.records.Delete(ctx, kind, uid); err != nil {
-		return fmt.Errorf("deleting the inventory of %s: %w", uid, err)
-	}
-	return nil
+	return s.records.Delete(ctx, kind, uid)
 }
 
 func encode(inv *apply.Inventory) ([]byte, error) {

@@ -191,6 +191,7 @@ func (a *attempt) buildAndApply(ctx context.Context, request build.Request, sett
 	}
 	if result != nil {
 		a.changes = result.Changed()
+		a.tellExcluded(result)
 		if result.Inventory != nil {
 			a.status.Inventory = inventory(result.Inventory)
 		}
@@ -217,6 +218,7 @@ func (a *attempt) apply(ctx context.Context, rendered *build.Result) (*apply.Res
 		Objects:  rendered.Objects,
 		Force:    isTrue(a.obj.Spec.Force) || a.isForced(),
 		Prune:    isTrue(a.obj.Spec.Prune),
+		Exclude:  partOfFlux,
 	})
 	if err != nil {
 		return nil, err

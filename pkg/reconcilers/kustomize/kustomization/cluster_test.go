@@ -25,7 +25,9 @@ type cluster struct {
 	sick      map[string]bool
 	healed    chan struct{}
 	applyErr  error
-	seen      counts
+	// failed is what an apply that fails did until then.
+	failed *apply.Result
+	seen   counts
 	// claims are what the owners asked for last, pruned counts deletions.
 	claims    map[object.Key]string
 	pruned    int
@@ -105,11 +107,15 @@ func (c *cluster) Apply(_ context.Context, p *apply.Plan) (*apply.Result, error)
 	defer c.mu.Unlock()
 	c.seen.Applies++
 	if c.applyErr != nil {
-		return nil, c.applyErr
+		return c.failed, c.applyErr
 	}
 	r := c.plans[p]
 	result := &apply.Result{Inventory: &apply.Inventory{}}
 	for _, o := range r.Objects {
+		if reason := r.Exclude(o); reason != "" {
+			result.Changes = append(result.Changes, apply.Change{Key: o.Key(), Action: apply.ActionSkipped, Reason: reason, Excluded: true})
+			continue
+		}
 		data, err := o.MarshalJSON()
 		if err != nil {
 			return nil, err

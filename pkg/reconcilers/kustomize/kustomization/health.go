@@ -26,7 +26,7 @@ func checksHealth(spec *kustomizev1.KustomizationSpec) bool {
 
 // healthTargets names what to wait for: all that was applied, or what the spec
 // lists. The object itself, which may be among what it applies, cannot become
-// ready before this run ends.
+// ready before this run ends, and what is excluded is nobody's to make ready.
 func (a *attempt) healthTargets(result *apply.Result) []apply.HealthTarget {
 	var targets []apply.HealthTarget
 	if isTrue(a.obj.Spec.Wait) {
@@ -39,7 +39,13 @@ func (a *attempt) healthTargets(result *apply.Result) []apply.HealthTarget {
 	self := object.Key{
 		Group: kustomizev1.GroupName, Kind: kustomizev1.KustomizationKind, Namespace: a.obj.Namespace, Name: a.obj.Name,
 	}
-	return slices.DeleteFunc(targets, func(t apply.HealthTarget) bool { return t.Key == self })
+	left := map[object.Key]bool{self: true}
+	for i := range result.Changes {
+		if c := &result.Changes[i]; c.Excluded {
+			left[c.Key] = true
+		}
+	}
+	return slices.DeleteFunc(targets, func(t apply.HealthTarget) bool { return left[t.Key] })
 }
 
 func healthTarget(ref meta.NamespacedObjectKindReference, namespace string) apply.HealthTarget {

@@ -30,6 +30,10 @@ type memo struct {
 	// due is when everything is compared with the cluster again.
 	due time.Time
 
+	// excluded is what was told last of the objects that are not applied, and of
+	// which revision.
+	excluded, excludedIn string
+
 	// waiting is what the object waits for that lies with others, since when.
 	waiting      string
 	waitingSince time.Time
