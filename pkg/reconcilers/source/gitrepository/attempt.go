@@ -117,7 +117,7 @@ func (a *attempt) findKept(ctx context.Context) {
 		if r.Revision != a.status.Artifact.Revision || string(r.Archive) != a.status.Artifact.Digest {
 			continue
 		}
-		if _, err := a.Artifacts.Tree(r.Tree); err != nil {
+		if err := a.Artifacts.Check(r); err != nil {
 			klog.FromContext(ctx).Error(err, "A stored artifact cannot be read and is fetched again", "revision", r.Revision)
 			break
 		}

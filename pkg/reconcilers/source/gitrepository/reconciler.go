@@ -38,7 +38,7 @@ type Fetcher interface {
 type Artifacts interface {
 	Publish(ctx context.Context, owner artifact.Owner, revision string, t *artifact.Tree, metadata map[string]string) (artifact.Record, error)
 	Records(owner artifact.Owner) []artifact.Record
-	Tree(d artifact.Digest) (*artifact.Tree, error)
+	Check(r artifact.Record) error
 	Forget(owner artifact.Owner) error
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/leat-dev/leat/pkg/apis/meta"
 	sourcev1 "github.com/leat-dev/leat/pkg/apis/source/v1"
+	"github.com/leat-dev/leat/pkg/artifact"
 	"github.com/leat-dev/leat/pkg/reconcilers/runtime/runtimetest"
 	"github.com/leat-dev/leat/test/gitserver"
 )
@@ -115,6 +117,29 @@ func TestLostArtifactIsFetchedAgain(t *testing.T) {
 	if !got.Status.Artifact.LastUpdateTime.Before(&again.Status.Artifact.LastUpdateTime) {
 		t.Error("users cannot see that the artifact is back")
 	}
+}
+
+// The status promises an archive; one whose file is gone is made again.
+func TestLostArchiveIsMadeAgain(t *testing.T) {
+	w := newWorld(t, gitserver.Options{})
+	commit := w.push(map[string]string{"a.yaml": "a: 1"})
+	w.create()
+	digest := artifact.Digest(w.awaitReady(commit).Status.Artifact.Digest)
+	file, err := w.artifacts.OpenArchive(digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := os.Remove(file.Name()); err != nil {
+		t.Fatal(err)
+	}
+	w.step(time.Minute)
+	w.awaitReady(commit)
+	again, err := w.artifacts.OpenArchive(digest)
+	if err != nil {
+		t.Fatalf("the archive was not made again: %v", err)
+	}
+	again.Close()
 }
 
 func TestFailures(t *testing.T) {
