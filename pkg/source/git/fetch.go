@@ -27,9 +27,8 @@ type Options struct {
 	MemoEntries int
 	// Limits bound what a server may send.
 	Limits Limits
-	// DialControl, if set, is asked before each connection whether its address
-	// (host and port, resolved) may be connected to. It is the place to deny
-	// link-local addresses.
+	// DialControl is asked before each connection whether its address (host and
+	// port, resolved) may be connected to. The default is DenyMetadata.
 	DialControl func(network, address string) error
 }
 
@@ -53,6 +52,9 @@ func (o Options) complete() Options {
 	setDefault(&o.Limits.PackSize, 1<<30)
 	setDefault(&o.Limits.Objects, 4_000_000)
 	setDefault(&o.Limits.ObjectSize, 256<<20)
+	if o.DialControl == nil {
+		o.DialControl = DenyMetadata
+	}
 	return o
 }
 

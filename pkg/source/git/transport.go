@@ -56,11 +56,11 @@ func (t *transports) close() {
 }
 
 func (o *Options) newTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
-	if o.DialControl != nil {
+	dialer := &net.Dialer{
+		Timeout: 30 * time.Second, KeepAlive: 30 * time.Second,
 		// It runs for every address that is connected to, after the name was
 		// resolved: neither a redirect nor a changing DNS answer gets past it.
-		dialer.Control = func(network, address string, _ syscall.RawConn) error { return o.DialControl(network, address) }
+		Control: func(network, address string, _ syscall.RawConn) error { return o.DialControl(network, address) },
 	}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
