@@ -39,7 +39,7 @@ type Error struct {
 	// Op is what was attempted: "planning", "validating", "applying" or
 	// "pruning".
 	Op string
-	// Written says whether anything had been written to the target before.
+	// Written says whether anything was, or may have been, written to the target.
 	Written bool
 	Objects []ObjectError
 }

@@ -16,7 +16,7 @@ import (
 type run struct {
 	e *Engine
 	p *Plan
-	// written says that something was sent to the target.
+	// written says that something was, or may have been, written to the target.
 	written bool
 	// pilot is applied before all others, nil if there is none.
 	pilot *item
