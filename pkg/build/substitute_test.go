@@ -77,6 +77,18 @@ func TestSubstitutionOfObjects(t *testing.T) {
 		{name: "a Secret of another group is not", manifest: "apiVersion: example.com/v1\nkind: Secret\nmetadata: {name: s}\n", want: []string{"Secret/s < all.yaml"}},
 		{name: "what becomes a Secret is tainted", manifest: "apiVersion: v1\nkind: ${kind}\nmetadata: {name: s}\n", variables: []Variable{{Name: "kind", Value: "Secret"}}, want: []string{"Secret/s < all.yaml"}, tainted: true},
 		{name: "a secret value is not quoted in an error", manifest: configMap("a", "k: '${x}'"), variables: []Variable{{Name: "x", Value: "'hunter2", Tainted: true}}, err: "ConfigMap/a: substituting variables: what comes out is not valid YAML"},
+		{name: "an identity by a value that is not secret", manifest: "apiVersion: v1\nkind: ${y}\nmetadata: {name: '${n}-a', namespace: '${n}'}\ndata: {k: '${x}'}\n", variables: []Variable{{Name: "y", Value: "ConfigMap"}, {Name: "n", Value: "web"}, {Name: "x", Value: "hunter2", Tainted: true}}, want: []string{"ConfigMap/web/web-a < all.yaml"}, tainted: true},
+		{name: "a secret name", manifest: configMap("'a-${x}'", ""), variables: []Variable{{Name: "x", Value: "hunter2", Tainted: true}}, err: `all.yaml: ConfigMap/a-${x}: metadata.name refers to the variable "x"`},
+		{name: "a secret part of a name", manifest: configMap("'a-${x:0:2}'", ""), variables: []Variable{{Name: "x", Value: "hunter2", Tainted: true}}, err: "metadata.name refers to"},
+		{name: "a name by the length of a secret", manifest: configMap("'a-${#x}'", ""), variables: []Variable{{Name: "x", Value: "hunter2", Tainted: true}}, err: "metadata.name refers to"},
+		{name: "a name by whether a secret is empty", manifest: configMap("'a${x:+}'", ""), variables: []Variable{{Name: "x", Value: "hunter2", Tainted: true}}, err: "substitut"},
+		{name: "a secret default of a name", manifest: configMap("'${y:=${x}}'", ""), variables: []Variable{{Name: "x", Value: "hunter2", Tainted: true}}, err: "metadata.name refers to"},
+		{name: "a secret namespace", manifest: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: '${x}'}\n", variables: []Variable{{Name: "x", Value: "hunter2", Tainted: true}}, err: `ConfigMap/${x}/a: metadata.namespace refers to the variable "x"`},
+		{name: "a secret kind", manifest: "apiVersion: v1\nkind: '${x}'\nmetadata: {name: a}\n", variables: []Variable{{Name: "x", Value: "hunter2", Tainted: true}}, err: `kind refers to the variable "x"`},
+		{name: "a secret apiVersion", manifest: "apiVersion: 'g/${x}'\nkind: ConfigMap\nmetadata: {name: a}\n", variables: []Variable{{Name: "x", Value: "hunter2", Tainted: true}}, err: `apiVersion refers to the variable "x"`},
+		{name: "a secret name of a Secret", manifest: "apiVersion: v1\nkind: Secret\nmetadata: {name: '${x}'}\n", variables: []Variable{{Name: "x", Value: "hunter2", Tainted: true}}, err: "metadata.name refers to"},
+		{name: "a secret that becomes a namespace by a name of a field", manifest: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, '${y}': '${x}'}\n", variables: []Variable{{Name: "y", Value: "namespace"}, {Name: "x", Value: "hunter2", Tainted: true}}, err: "metadata.namespace is changed by the values of variables elsewhere"},
+		{name: "a secret that becomes a name by an alias", manifest: "apiVersion: v1\ndata: {k: '${z}${x}'}\nkind: ConfigMap\nmetadata: {name: '${y}'}\n", variables: []Variable{{Name: "y", Value: "*a"}, {Name: "z", Value: "&a "}, {Name: "x", Value: "hunter2", Tainted: true}}, err: "metadata.name is changed by"},
 		{name: "no kind is left", manifest: "apiVersion: v1\nkind: ${kind}\nmetadata: {name: s}\n", variables: []Variable{{Name: "kind"}}, err: "no kind"},
 	}
 	p := newPool(t, PoolOptions{})

@@ -58,7 +58,7 @@ func (b *builder) object(o *protocol.Object, res *resource.Resource, keepOrigin 
 		return &fault{reason: reasonInvalid, file: o.File, object: nameOf(fields), err: fmt.Errorf("encoding the object: %w", err)}
 	}
 	if substitute.wants(text, fields) {
-		if fields, err = substitute.object(o, text, nameOf(fields)); err != nil {
+		if fields, err = substitute.object(o, text, fields); err != nil {
 			return err
 		}
 		text = nil

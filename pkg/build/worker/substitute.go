@@ -65,12 +65,13 @@ func (s *substituter) wants(text []byte, fields map[string]any) bool {
 	return true
 }
 
-// object substitutes in an object and returns its new fields. References stand
-// in the object's YAML, so a value is whatever YAML takes it for where it
-// stands: "3" without quotes becomes a number.
-func (s *substituter) object(o *protocol.Object, text []byte, name string) (fields map[string]any, err error) {
+// object substitutes in an object and returns its new fields; text is the
+// object with the fields before. References stand in the object's YAML, so a
+// value is whatever YAML takes it for where it stands: "3" without quotes
+// becomes a number.
+func (s *substituter) object(o *protocol.Object, text []byte, before map[string]any) (fields map[string]any, err error) {
 	wrap := func(err error) error {
-		return &fault{reason: reasonSubstitution, file: o.File, object: name, err: err}
+		return &fault{reason: reasonSubstitution, file: o.File, object: nameOf(before), err: err}
 	}
 	manifest, err := yaml.JSONToYAML(text)
 	if err != nil {
@@ -97,6 +98,11 @@ func (s *substituter) object(o *protocol.Object, text []byte, name string) (fiel
 			err = errors.New("what comes out is not valid YAML")
 		}
 		return nil, wrap(fmt.Errorf("substituting variables: %w", err))
+	}
+	if o.Tainted {
+		if err := s.checkIdentity(before, fields); err != nil {
+			return nil, wrap(err)
+		}
 	}
 	if kind, _ := fields["kind"].(string); kind == "" {
 		return nil, wrap(errors.New("substituting variables: the object has no kind any more"))
