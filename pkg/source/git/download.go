@@ -58,8 +58,9 @@ func (a *attempt) downloadCommit(ctx context.Context, t *target) error {
 	var refused error
 	if a.refs.anyCommit {
 		commit := []plumbing.Hash{t.commit}
-		if refused = a.pull(ctx, commit, commit, 1); refused == nil || ctx.Err() != nil {
-			return refused
+		refused = a.pull(ctx, commit, commit, 1)
+		if refused == nil || ctx.Err() != nil || isFinal(refused) {
+			return refused // more history would be larger still
 		}
 	}
 	var tips []plumbing.Hash

@@ -189,6 +189,10 @@ func (f *Fetcher) fetch(ctx context.Context, r *Request, e *endpoint) (*Result, 
 	if tree := a.unchanged(t); tree != nil {
 		return &Result{Revision: t.revision(), Commit: t.commit.String(), Tree: tree, Unchanged: true}, nil
 	}
+	key := a.verdictKey(t)
+	if known, ok := recall[verdict](a.memo, key); ok {
+		return nil, known.err
+	}
 	if err := a.open(); err != nil {
 		return nil, err
 	}
@@ -201,6 +205,9 @@ func (f *Fetcher) fetch(ctx context.Context, r *Request, e *endpoint) (*Result, 
 			return nil, err
 		}
 		res, err = a.take(ctx, t)
+	}
+	if err != nil {
+		a.remember(ctx, key, err)
 	}
 	return res, err
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -73,7 +74,7 @@ func savePack(f *os.File, r io.Reader, l Limits) (count uint32, bases []plumbing
 		return 0, nil, err
 	}
 	if int64(count) > int64(l.Objects) {
-		return 0, nil, fmt.Errorf("pack of %d objects: limit is %d", count, l.Objects)
+		return 0, nil, overLimit("pack of %d objects: limit is %d", count, l.Objects)
 	}
 	seen := map[plumbing.Hash]bool{}
 	for range count {
@@ -114,8 +115,11 @@ func checkObject(s *packfile.Scanner, limit int64) (*packfile.ObjectHeader, erro
 			size = content.deltaSize()
 		}
 	}
-	if size > limit || size < 0 {
-		return nil, fmt.Errorf("object of %d bytes: limit is %d", size, limit)
+	switch {
+	case size > limit:
+		return nil, overLimit("object of %d bytes: limit is %d", size, limit)
+	case size < 0:
+		return nil, errors.New("object of unknown size: its delta is malformed")
 	}
 	return header, nil
 }

@@ -2,7 +2,6 @@ package git
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -112,7 +111,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 		if b.quiet {
 			return 0, io.EOF
 		}
-		return 0, fmt.Errorf("%s is larger than the limit of %d bytes", b.what, b.limit)
+		return 0, overLimit("%s is larger than the limit of %d bytes", b.what, b.limit)
 	}
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
