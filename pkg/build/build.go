@@ -39,11 +39,22 @@ const (
 
 // Request asks for a build.
 type Request struct {
+	// Tenant is whom the build is for, a namespace: tenants take turns at the
+	// workers. All requests that name none are those of one more tenant.
+	Tenant  string
 	Tree    Tree
 	Options Options
 	// Variables are substituted in the rendered objects. Of two with the same
 	// name the later one wins.
 	Variables []Variable
+
+	// Queued, if it is set, is called when no worker is free, before the
+	// request waits for one.
+	Queued func()
+	// Begin, if it is set, is called once the request has a worker, and the
+	// build begins when it returns. A time that is counted from here does not
+	// charge a tenant for the builds of others. An error ends the request.
+	Begin func() error
 }
 
 // Result is what a build rendered.

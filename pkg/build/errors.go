@@ -12,7 +12,8 @@ type Reason = protocol.Reason
 
 // The first group of reasons is about what was to be built: the same build
 // fails again until the tree, the options or the variables change. The second
-// is about the build as a process: it may succeed when it is done again.
+// is about the build as a process: it may succeed when it is done again, though
+// one that takes too much time or memory is not likely to.
 const (
 	// ReasonInvalid says that kustomize refuses what is in the tree.
 	ReasonInvalid = protocol.ReasonInvalid
@@ -72,6 +73,13 @@ func (e *Error) Input() bool {
 	default:
 		return false
 	}
+}
+
+// Repeats says that the same build is expected to fail again: because of what
+// was to be built, or because that takes more time or memory than a build may
+// have. To try such a build again soon costs much and helps nobody.
+func (e *Error) Repeats() bool {
+	return e.Input() || e.Reason == ReasonDeadline || e.Reason == ReasonMemory
 }
 
 // ReasonOf returns the reason of err, or nothing if err is not an *Error.

@@ -25,6 +25,8 @@ type Limits struct {
 // The defaults of PoolOptions.
 const (
 	DefaultTimeout     = time.Minute
+	DefaultWaitTimeout = 15 * time.Minute
+	DefaultWaiting     = 10_000
 	DefaultMemoryLimit = 512 << 20
 	maxDefaultWorkers  = 8
 )

@@ -30,7 +30,7 @@ func hostPool() error {
 		_, _ = p.Build(testContext{}, Request{Tree: tree, Options: Options{Path: "app"}})
 	}()
 	<-inside
-	idle, err := p.acquire(testContext{})
+	idle, err := p.acquire(testContext{}, "idle", nil)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,14 @@ type PoolOptions struct {
 	// Timeout is how long a build may take once it has a worker
 	// (DefaultTimeout). The worker is killed then.
 	Timeout time.Duration
+	// WaitTimeout is how long a request may wait for a worker
+	// (DefaultWaitTimeout).
+	WaitTimeout time.Duration
+	// Waiting is how many requests of one tenant may wait (DefaultWaiting).
+	Waiting int
+	// AbandonAfter is how long a build may go on that nobody waits for any more
+	// (1 s). The worker is killed then.
+	AbandonAfter time.Duration
 	// StartTimeout is how long a worker may take to get warm (30 s).
 	StartTimeout time.Duration
 	// MemoryLimit is how many bytes a build may take (DefaultMemoryLimit), on
@@ -56,11 +64,14 @@ func (o *PoolOptions) complete() error {
 	o.Command = append([]string{program}, o.Command[1:]...)
 	setDefault(&o.Workers, min(runtime.GOMAXPROCS(0), maxDefaultWorkers))
 	setDefault(&o.Timeout, DefaultTimeout)
+	setDefault(&o.WaitTimeout, DefaultWaitTimeout)
+	setDefault(&o.Waiting, DefaultWaiting)
+	setDefault(&o.AbandonAfter, time.Second)
 	setDefault(&o.StartTimeout, 30*time.Second)
 	setDefault(&o.MemoryLimit, DefaultMemoryLimit)
 	o.Limits = o.Limits.withDefaults()
-	if o.Workers < 0 || o.MemoryLimit < 0 || o.Timeout < 0 {
-		return errors.New("workers, timeout and memory limit must not be negative")
+	if o.Workers < 0 || o.Waiting < 0 || o.MemoryLimit < 0 || min(o.Timeout, o.WaitTimeout, o.AbandonAfter, o.StartTimeout) < 0 {
+		return errors.New("workers, requests that wait, times and memory limit must not be negative")
 	}
 	// Half of a frame is left for paths and names.
 	if most := max(o.Limits.TotalBytes, o.Limits.ResultBytes); most > protocol.MaxFrame/2 {
@@ -77,21 +88,23 @@ func (o *PoolOptions) complete() error {
 }
 
 // Pool runs builds in worker processes, as many at once as it has workers.
+// Tenants take turns at them, and one alone never gets all of them, unless
+// there is only one.
 //
 // A worker runs one build after another. It is replaced when a build used a
 // schema of its own, which kustomize keeps for the life of the process, and
-// when it died: by its deadline, for want of memory, or by itself. That is the
-// error of the one build that it ran and of no other.
+// when it died: by its deadline, because nobody waits for the build any more,
+// for want of memory, or by itself. That is the error of the one build that it
+// ran and of no other.
 type Pool struct {
 	options PoolOptions
 	spawner *spawner
-	// tokens holds one token for each build that may run.
-	tokens chan struct{}
+	turns   *turns
 
 	mu     sync.Mutex
 	idle   []*process // the last one is the warmest
 	closed bool
-	// running counts the goroutines that hold a token.
+	// running counts the goroutines that have a turn.
 	running sync.WaitGroup
 }
 
@@ -101,10 +114,7 @@ func NewPool(o PoolOptions) (*Pool, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	p := &Pool{options: o, spawner: newSpawner(), tokens: make(chan struct{}, o.Workers)}
-	for range o.Workers {
-		p.tokens <- struct{}{}
-	}
+	p := &Pool{options: o, spawner: newSpawner(), turns: newTurns(o.Workers, o.Waiting)}
 	w, err := startProcess(p.spawner, &p.options)
 	if err != nil {
 		p.spawner.close()
@@ -114,25 +124,33 @@ func NewPool(o PoolOptions) (*Pool, error) {
 	return p, nil
 }
 
-// Build renders r. It waits for a free worker until ctx is done. The error is
-// an *Error, or that of ctx.
+// Build renders r. It waits for a free worker until ctx is done, but no longer
+// than PoolOptions.WaitTimeout. The error is an *Error, or that of ctx or of
+// Request.Begin.
 func (p *Pool) Build(ctx context.Context, r Request) (*Result, error) {
-	w, err := p.acquire(ctx)
+	w, err := p.acquire(ctx, r.Tenant, r.Queued)
 	if err != nil {
 		return nil, err
+	}
+	if r.Begin != nil {
+		if err := p.begin(w, &r); err != nil {
+			return nil, err
+		}
 	}
 	rec := newRecorder(r.Tree, p.options.Limits)
 	type outcome struct {
 		done *protocol.Done
 		err  *Error
 	}
-	// A build that nobody waits for any more is not interrupted, which would
-	// cost a worker: it is refused all further reads and ends soon.
+	// Who waits does so no longer than ctx, but the turn lasts until the worker
+	// is free or dead.
 	finished := make(chan outcome, 1)
+	leash := newLeash(w)
 	go func() {
 		defer p.running.Done()
 		done, err, reusable := w.build(rec, p.message(&r))
-		p.release(w, reusable)
+		reusable = leash.off() && reusable
+		p.release(r.Tenant, w, reusable, rec.abandoned.Load())
 		finished <- outcome{done, err}
 	}()
 	select {
@@ -142,9 +160,29 @@ func (p *Pool) Build(ctx context.Context, r Request) (*Result, error) {
 		}
 		return p.result(&r, rec, o.done)
 	case <-ctx.Done():
+		// A build that asks for something is refused it and ends by itself,
+		// which keeps the worker. One that is busy is not to be interrupted.
 		rec.abandoned.Store(true)
+		leash.shorten()
 		return nil, fmt.Errorf("building %s: %w", displayPath(r.Options.Path), context.Cause(ctx))
 	}
+}
+
+// begin calls Request.Begin; if that fails, or does not return, the turn is
+// given back.
+func (p *Pool) begin(w *process, r *Request) error {
+	begun := false
+	defer func() {
+		if !begun {
+			p.put(r.Tenant, w)
+			p.running.Done()
+		}
+	}()
+	if err := r.Begin(); err != nil {
+		return err
+	}
+	begun = true
+	return nil
 }
 
 func (p *Pool) message(r *Request) *protocol.Build {
@@ -156,12 +194,15 @@ func (p *Pool) message(r *Request) *protocol.Build {
 	}
 }
 
-// acquire waits for a token and returns a warm worker.
-func (p *Pool) acquire(ctx context.Context) (*process, error) {
-	select {
-	case <-p.tokens:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for one of %d build workers: %w", p.options.Workers, context.Cause(ctx))
+// acquire waits for a turn and returns a warm worker.
+func (p *Pool) acquire(ctx context.Context, tenant string, queued func()) (*process, error) {
+	waiting, cancel := context.WithTimeoutCause(ctx, p.options.WaitTimeout, &Error{
+		Reason: ReasonUnavailable, Err: fmt.Errorf("none was free for %s", p.options.WaitTimeout),
+	})
+	err := p.turns.acquire(waiting, tenant, queued)
+	cancel()
+	if err != nil {
+		return nil, err
 	}
 	w, err := p.takeIdle()
 	if err == nil && w == nil {
@@ -171,7 +212,7 @@ func (p *Pool) acquire(ctx context.Context) (*process, error) {
 		}
 	}
 	if err != nil {
-		p.tokens <- struct{}{}
+		p.turns.release(tenant)
 		return nil, err
 	}
 	return w, nil
@@ -183,7 +224,7 @@ func (p *Pool) takeIdle() (*process, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, &Error{Reason: ReasonUnavailable, Err: errors.New("the pool of build workers is closed")}
+		return nil, errClosed()
 	}
 	p.running.Add(1)
 	for len(p.idle) > 0 {
@@ -198,16 +239,23 @@ func (p *Pool) takeIdle() (*process, error) {
 	return nil, nil
 }
 
-// release gives w and its token back. If w cannot be used again, a new worker
-// takes its place before the token is free, so that the next build finds a
-// warm one.
-func (p *Pool) release(w *process, reusable bool) {
-	if !reusable {
+// release ends a turn.
+//
+//	worker     build      what happens
+//	reusable   –          the worker is kept
+//	spent      wanted     a new worker takes its place before the turn ends, so that the next build finds a warm one
+//	spent      abandoned  none does: who abandons builds is not to decide how often processes start
+func (p *Pool) release(tenant string, w *process, reusable, abandoned bool) {
+	switch {
+	case reusable:
+		p.put(tenant, w)
+	case abandoned:
 		w.kill(nil)
-		p.running.Go(func() { p.put(p.replacement()) })
-		return
+		p.put(tenant, nil)
+	default:
+		w.kill(nil)
+		p.running.Go(func() { p.put(tenant, p.replacement()) })
 	}
-	p.put(w)
 }
 
 // replacement returns a new worker, or nil if there can be none: then the next
@@ -227,7 +275,8 @@ func (p *Pool) replacement() *process {
 	return w
 }
 
-func (p *Pool) put(w *process) {
+// put ends a turn and keeps w for the next one, unless it is nil.
+func (p *Pool) put(tenant string, w *process) {
 	p.mu.Lock()
 	closed := p.closed
 	if w != nil && !closed {
@@ -237,11 +286,11 @@ func (p *Pool) put(w *process) {
 	if w != nil && closed {
 		w.stop()
 	}
-	p.tokens <- struct{}{}
+	p.turns.release(tenant)
 }
 
-// Close refuses new builds, waits for those that run (none is longer than
-// PoolOptions.Timeout) and stops the workers.
+// Close refuses new builds and those that wait for a worker, waits for those
+// that run (none is longer than PoolOptions.Timeout) and stops the workers.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	if p.closed {
@@ -253,12 +302,17 @@ func (p *Pool) Close() error {
 	p.idle = nil
 	p.mu.Unlock()
 
+	p.turns.refuse(errClosed())
 	p.running.Wait()
 	for _, w := range idle {
 		w.stop()
 	}
 	p.spawner.close()
 	return nil
+}
+
+func errClosed() *Error {
+	return &Error{Reason: ReasonUnavailable, Err: errors.New("the pool of build workers is closed")}
 }
 
 // displayPath is how messages call a path to build.

@@ -69,11 +69,13 @@ func (p *Pool) warmest() *process {
 
 // settle waits until no build runs and no worker is being replaced.
 func (p *Pool) settle() {
-	for range p.options.Workers {
-		<-p.tokens
+	var tenants []string
+	for i := range p.options.Workers {
+		tenants = append(tenants, fmt.Sprintf("settle %d", i))
+		_ = p.turns.acquire(context.Background(), tenants[i], nil) // fails only when the pool is closed
 	}
-	for range p.options.Workers {
-		p.tokens <- struct{}{}
+	for _, tenant := range tenants {
+		p.turns.release(tenant)
 	}
 }
 
@@ -96,11 +98,12 @@ func TestBuildThatKillsItsWorker(t *testing.T) {
 		options PoolOptions
 		reason  Reason
 		message string
+		repeats bool
 	}{
 		{name: "deadline", options: PoolOptions{Timeout: 300 * time.Millisecond}, tree: func(*Pool) Tree { return explosion(14) },
-			reason: ReasonDeadline, message: "took longer than 300ms"},
+			reason: ReasonDeadline, repeats: true, message: "took longer than 300ms"},
 		{name: "aliases", options: PoolOptions{MemoryLimit: 64 << 20}, tree: func(*Pool) Tree { return aliasBomb() },
-			reason: ReasonMemory, message: "more than 64 MiB of memory"},
+			reason: ReasonMemory, repeats: true, message: "more than 64 MiB of memory"},
 		{name: "kill -9", tree: func(p *Pool) Tree {
 			w := p.warmest()
 			return &hookTree{mapTree: small(), path: "app/sa.yaml", hook: func() { _ = syscall.Kill(w.pid(), syscall.SIGKILL); <-w.exited }}
@@ -117,7 +120,7 @@ func TestBuildThatKillsItsWorker(t *testing.T) {
 			before := p.warmest().pid()
 			_, err := p.Build(t.Context(), Request{Tree: tt.tree(p), Options: Options{Path: "app"}})
 			e, ok := errors.AsType[*Error](err)
-			if !ok || e.Input() || e.Reason != tt.reason || !strings.Contains(err.Error(), tt.message) {
+			if !ok || e.Input() || e.Repeats() != tt.repeats || e.Reason != tt.reason || !strings.Contains(err.Error(), tt.message) {
 				t.Fatalf("got %v, want %s: …%s…", err, tt.reason, tt.message)
 			}
 			mustBuildSmall(t, p)
@@ -183,7 +186,7 @@ func TestSchemaDoesNotLeak(t *testing.T) {
 }
 
 func TestContext(t *testing.T) {
-	p := newPool(t, PoolOptions{Workers: 1})
+	p := newPool(t, PoolOptions{Workers: 1, AbandonAfter: time.Hour})
 	ctx, cancel := context.WithCancel(t.Context())
 	w := p.warmest()
 	inside, release := make(chan struct{}), make(chan struct{})
@@ -265,17 +268,18 @@ func TestWorkersThatCannotStart(t *testing.T) {
 	tests := []struct {
 		name    string
 		command []string
+		timeout time.Duration
 		message string
 	}{
-		{"none", nil, "no command"},
-		{"missing", []string{"/nowhere/leat-build"}, "finding the build worker"},
-		{"exits", []string{"/bin/true"}, "the build worker died: exit status 0"},
-		{"speaks otherwise", []string{"/bin/echo", "hello there, this is no frame"}, "broke the protocol"},
-		{"silent", []string{"/bin/sleep", "100"}, "not ready after 100ms"},
+		{"none", nil, 0, "no command"},
+		{"missing", []string{"/nowhere/leat-build"}, 0, "finding the build worker"},
+		{"exits", []string{"/bin/true"}, 0, "the build worker died: exit status 0"},
+		{"speaks otherwise", []string{"/bin/echo", "hello there, this is no frame"}, 0, "broke the protocol"},
+		{"silent", []string{"/bin/sleep", "100"}, 100 * time.Millisecond, "not ready after 100ms"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p, err := NewPool(PoolOptions{Command: tt.command, StartTimeout: 100 * time.Millisecond})
+			p, err := NewPool(PoolOptions{Command: tt.command, StartTimeout: tt.timeout})
 			if err == nil {
 				t.Fatal(p.Close())
 			}

@@ -87,7 +87,9 @@ func (w *process) handshake() error {
 		w.kill(&Error{Reason: ReasonUnavailable, Err: fmt.Errorf("not ready after %s", w.options.StartTimeout)})
 	})
 	defer timer.Stop()
-	if err := w.conn.Send(&protocol.Hello{Version: protocol.Version, MemoryLimit: uint64(w.options.MemoryLimit)}); err != nil {
+	// A program that does not listen may still have said what it is.
+	err := w.conn.Send(&protocol.Hello{Version: protocol.Version, MemoryLimit: uint64(w.options.MemoryLimit)})
+	if err != nil && !isHangUp(err) {
 		return w.died(err)
 	}
 	m, err := w.conn.Receive()
@@ -108,12 +110,7 @@ func (w *process) handshake() error {
 
 // build runs one build. The worker may run another one only if reusable.
 func (w *process) build(r *recorder, m *protocol.Build) (done *protocol.Done, err *Error, reusable bool) {
-	deadline := time.AfterFunc(w.options.Timeout, func() {
-		w.kill(&Error{Reason: ReasonDeadline, Err: fmt.Errorf("the build took longer than %s", w.options.Timeout)})
-	})
 	done, err, reusable = w.serve(r, m)
-	// If the deadline passed just now, the worker is about to die.
-	reusable = deadline.Stop() && reusable
 	// What was refused decides, whatever the worker made of the refusal.
 	if r.err != nil && (err == nil || !err.ofProcess()) {
 		done, err = nil, r.err
@@ -150,10 +147,9 @@ func (w *process) serve(r *recorder, m *protocol.Build) (*protocol.Done, *Error,
 func (w *process) died(noticed error) *Error {
 	if !isHangUp(noticed) {
 		// The worker may be alive, but it does not make sense any more.
-		w.kill(&Error{Reason: ReasonCrashed, Err: fmt.Errorf("the build worker broke the protocol: %w", noticed)})
-	} else {
-		w.kill(nil)
+		w.blame(&Error{Reason: ReasonCrashed, Err: fmt.Errorf("the build worker broke the protocol: %w", noticed)})
 	}
+	w.kill(nil)
 	<-w.exited
 	cause := w.cause()
 	w.options.Logger.V(2).Info("Build worker died", "pid", w.pid(), "reason", cause.Reason, "cause", cause.Err.Error(),
@@ -165,6 +161,16 @@ func (w *process) died(noticed error) *Error {
 // gone.
 func isHangUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrClosed) || errors.Is(err, syscall.EPIPE)
+}
+
+// blame says why the process ends, unless that is known already. It may have
+// ended by itself before.
+func (w *process) blame(reason *Error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.killed == nil {
+		w.killed = reason
+	}
 }
 
 // kill ends the process at once. The first reason that is given is the cause.
