@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"strings"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,9 +25,8 @@ const (
 	MetaToken          = "token"
 )
 
-// maxEventMessage keeps the list of what a big run changed readable, and the
-// event small: events of all of a cluster live in one etcd.
-const maxEventMessage = 4096
+// maxEventMessage is the most that a cluster takes as the note of an event.
+const maxEventMessage = 1024
 
 // EventWriter writes core/v1 Events about one kind's objects to the cluster.
 //
@@ -83,5 +83,18 @@ func (e *EventWriter) write(obj metav1.Object, eventType, reason, message string
 		Namespace: obj.GetNamespace(), Name: obj.GetName(),
 		UID: obj.GetUID(), ResourceVersion: obj.GetResourceVersion(),
 	}
-	e.recorder.AnnotatedEventf(ref, annotations, eventType, reason, "%s", clip(message, maxEventMessage))
+	e.recorder.AnnotatedEventf(ref, annotations, eventType, reason, "%s", clipEvent(message))
+}
+
+// clipEvent cuts a message that is too long between two characters.
+func clipEvent(message string) string {
+	const more = "…"
+	if len(message) <= maxEventMessage {
+		return message
+	}
+	end := maxEventMessage - len(more)
+	for end > 0 && !utf8.RuneStart(message[end]) {
+		end--
+	}
+	return message[:end] + more
 }

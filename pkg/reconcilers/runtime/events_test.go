@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +52,36 @@ func TestEvents(t *testing.T) {
 	// The same again is a count, not another event.
 	w.Normal(obj, "NewArtifact", "100% stored", map[string]string{MetaRevision: "main@sha1:1"})
 	waitFor(t, func() bool { l := list(); return len(l) == 1 && l[0].Count == 2 })
+}
+
+func TestLongEventsAreCut(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	client := fake.NewClientset()
+	w := NewEventWriter(ctx, client.CoreV1(), corev1.SchemeGroupVersion.WithKind("Pod"), "test", "here")
+	for _, tc := range []struct{ name, message, want string }{
+		{"Fits", strings.Repeat("x", 1024), strings.Repeat("x", 1024)},
+		{"Cut", strings.Repeat("x", 1025), strings.Repeat("x", 1021) + "…"},
+		{"Between", strings.Repeat("x", 1019) + strings.Repeat("€", 10), strings.Repeat("x", 1019) + "…"},
+	} {
+		w.Normal(object(), tc.name, tc.message, nil)
+		var got string
+		waitFor(t, func() bool {
+			l, err := client.CoreV1().Events("a").List(ctx, metav1.ListOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range l.Items {
+				if e.Reason == tc.name {
+					got = e.Message
+				}
+			}
+			return got != ""
+		})
+		if got != tc.want || len(got) > 1024 {
+			t.Errorf("%s: %d bytes that end with %q", tc.name, len(got), got[len(got)-9:])
+		}
+	}
 }
 
 // TestEventsNeverBlock floods a cluster that does not answer.

@@ -110,7 +110,8 @@ func scrub(err error, secrets []string) error {
 			message = strings.ReplaceAll(message, form, "***")
 		}
 	}
-	message = strings.Join(strings.Fields(message), " ")
+	// What go-git appends of an answer may be nothing.
+	message = strings.TrimRight(strings.Join(strings.Fields(message), " "), ": ")
 	if len(message) > maxMessage {
 		message = strings.ToValidUTF8(message[:maxMessage], "") + "..."
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
@@ -74,6 +75,9 @@ func (f *Fetcher) newRemote(e *endpoint) (remote, error) {
 
 func (r *httpRemote) list(ctx context.Context) (*refs, error) {
 	adv, err := r.session.AdvertisedReferencesContext(ctx)
+	if errors.Is(err, transport.ErrRepositoryNotFound) {
+		return nil, fmt.Errorf("listing references: %w", missing(err))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing references: %w", err)
 	}
@@ -89,6 +93,16 @@ func (r *httpRemote) list(ctx context.Context) (*refs, error) {
 		all.anyCommit = all.anyCommit || r.caps.Supports(c)
 	}
 	return all, nil
+}
+
+// missing says more about a repository that is not found, where the server said
+// nothing. Servers answer so also for what must not be seen.
+func missing(err error) error {
+	said := strings.Trim(strings.TrimPrefix(err.Error(), transport.ErrRepositoryNotFound.Error()), ": \r\n\t")
+	if said == "" {
+		said = "the url is wrong, or the credentials do not allow to read it"
+	}
+	return fmt.Errorf("%w: %s", transport.ErrRepositoryNotFound, said)
 }
 
 func (r *httpRemote) fetch(ctx context.Context, want packRequest) (*pack, error) {

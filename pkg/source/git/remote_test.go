@@ -112,6 +112,32 @@ func TestCommitServers(t *testing.T) {
 	}
 }
 
+// A server that refuses without a word leaves no message that ends with a colon.
+func TestRefusalsWithoutAWord(t *testing.T) {
+	s := newGitServer(t, false)
+	f, _ := newFetcher(t, Options{})
+	for code, want := range map[int]string{
+		http.StatusNotFound:     "repository not found: the url is wrong, or the credentials do not allow to read it",
+		http.StatusUnauthorized: "authentication required",
+		http.StatusForbidden:    "authorization failed",
+	} {
+		s.setIntercept(func(w http.ResponseWriter, _ *http.Request) bool {
+			w.WriteHeader(code)
+			return true
+		})
+		if err := failure(t, f, Request{Key: "k", URL: s.URL + "/app.git", Ref: Ref{Branch: "main"}}); !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%d: Fetch() = %q, want %q at its end", code, err, want)
+		}
+	}
+	s.setIntercept(func(w http.ResponseWriter, _ *http.Request) bool {
+		http.Error(w, "no project of that name", http.StatusNotFound)
+		return true
+	})
+	if err := failure(t, f, Request{Key: "k", URL: s.URL + "/app.git", Ref: Ref{Branch: "main"}}); !strings.HasSuffix(err.Error(), "repository not found: no project of that name") {
+		t.Errorf("Fetch() = %q", err)
+	}
+}
+
 // A redirect is followed, but credentials stay with the host that they are for.
 func TestRedirect(t *testing.T) {
 	target := newGitServer(t, false)

@@ -74,7 +74,7 @@ func (a *attempt) execute(ctx context.Context) error {
 		return fetchFailed(meta.FailedReason, err)
 	}
 	if len(unsupported) > 0 {
-		return &failure{reason: meta.UnsupportedFieldReason, stalled: true, err: runtime.UnsupportedFieldsError(unsupported)}
+		return &failure{reason: meta.UnsupportedFieldReason, stalled: true, err: unsupportedError(unsupported)}
 	}
 	a.findKept(ctx)
 	auth, err := a.auth(ctx, a.obj)

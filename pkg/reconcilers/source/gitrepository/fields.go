@@ -1,6 +1,9 @@
 package gitrepository
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	sourcev1 "github.com/leat-dev/leat/pkg/apis/source/v1"
@@ -32,4 +35,18 @@ func fields() runtime.Fields {
 func isHTTP(v any) bool {
 	url, ok := v.(string)
 	return ok && (strings.HasPrefix(url, "http://") || strings.HasPrefix(url, "https://"))
+}
+
+// unsupportedError says what to do about fields that nobody acts on. Of URLs
+// the API lets pass, besides http, only those of SSH.
+func unsupportedError(paths []string) error {
+	url := slices.Index(paths, "spec.url")
+	if url < 0 {
+		return runtime.UnsupportedFieldsError(paths)
+	}
+	err := errors.New("SSH remotes are not supported yet: spec.url must begin with https:// or http://")
+	if others := slices.Delete(slices.Clone(paths), url, url+1); len(others) > 0 {
+		return fmt.Errorf("%w; %w", err, runtime.UnsupportedFieldsError(others))
+	}
+	return err
 }

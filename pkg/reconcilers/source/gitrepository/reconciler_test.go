@@ -164,7 +164,18 @@ func TestFailures(t *testing.T) {
 		},
 		{
 			name: "ssh", spec: func(s *sourcev1.GitRepositorySpec) { s.URL = "ssh://git@example.com/x" },
-			reason: "UnsupportedField", message: "spec.url", stalled: true,
+			reason: "UnsupportedField", message: "SSH remotes are not supported yet: spec.url", stalled: true,
+		},
+		{
+			name: "ssh and submodules", spec: func(s *sourcev1.GitRepositorySpec) {
+				yes := true
+				s.URL, s.RecurseSubmodules = "ssh://git@example.com/x", &yes
+			},
+			reason: "UnsupportedField", message: "or http://; not acted on yet: spec.recurseSubmodules", stalled: true,
+		},
+		{
+			name: "no such repository", spec: func(s *sourcev1.GitRepositorySpec) { s.URL += "x" },
+			reason: "GitOperationFailed", message: "repository not found",
 		},
 		{
 			name: "signatures", spec: func(s *sourcev1.GitRepositorySpec) {
@@ -185,7 +196,7 @@ func TestFailures(t *testing.T) {
 			}
 			got := w.awaitReason(tc.reason)
 			c := condition(got, "Ready")
-			if c.Status != "False" || !strings.Contains(c.Message, tc.message) || strings.Contains(c.Message, "p4ssw0rd") {
+			if c.Status != "False" || !strings.Contains(c.Message, tc.message) || strings.Contains(c.Message, "p4ssw0rd") || strings.HasSuffix(c.Message, ":") {
 				t.Errorf("Ready: %+v", c)
 			}
 			if f := condition(got, "FetchFailed"); (f.Status == "True") == tc.stalled || !tc.stalled && f.Reason != tc.reason {
