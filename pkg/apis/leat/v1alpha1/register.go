@@ -50,7 +50,19 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 func kinds() []runtime.Object {
 	return []runtime.Object{
 		&ReconcileRequest{},
+		&SuspendRequest{},
+		&ResumeRequest{},
+		&BuildRequest{},
+		&DiffRequest{},
+		&DiffResult{},
+		&Tree{},
+		&History{},
 		&ArtifactList{},
 		&ArtifactOptions{},
+		&BuildOptions{},
+		&DiffOptions{},
+		&LogOptions{},
+		&TreeOptions{},
+		&HistoryOptions{},
 	}
 }

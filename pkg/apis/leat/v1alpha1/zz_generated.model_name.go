@@ -21,6 +21,91 @@ func (in ArtifactOptions) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BuildOptions) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.BuildOptions"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BuildRequest) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.BuildRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BuildRequestSpec) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.BuildRequestSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DiffField) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.DiffField"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DiffObject) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.DiffObject"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DiffOptions) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.DiffOptions"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DiffRequest) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.DiffRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DiffRequestSpec) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.DiffRequestSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DiffResult) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.DiffResult"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DiffSummary) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.DiffSummary"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in History) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.History"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HistoryEntry) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.HistoryEntry"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HistoryOptions) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.HistoryOptions"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in JSONValue) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.JSONValue"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in LogOptions) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.LogOptions"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in LogRecord) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.LogRecord"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ObjectFilter) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.ObjectFilter"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ReconcileRequest) OpenAPIModelName() string {
 	return "dev.leat.v1alpha1.ReconcileRequest"
 }
@@ -33,4 +118,44 @@ func (in ReconcileRequestSpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ReconcileRequestStatus) OpenAPIModelName() string {
 	return "dev.leat.v1alpha1.ReconcileRequestStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ResumeRequest) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.ResumeRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ResumeRequestSpec) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.ResumeRequestSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SuspendRequest) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.SuspendRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SuspendRequestSpec) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.SuspendRequestSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SuspensionStatus) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.SuspensionStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Tree) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.Tree"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TreeNode) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.TreeNode"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TreeOptions) OpenAPIModelName() string {
+	return "dev.leat.v1alpha1.TreeOptions"
 }
