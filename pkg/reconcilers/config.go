@@ -37,8 +37,9 @@ type Config struct {
 	// Instance is the name of this process in events, a pod's for example.
 	Instance string
 
-	// Metrics may be nil. Clock defaults to the real one.
+	// Metrics and Objects may be nil. Clock defaults to the real one.
 	Metrics *runtime.Metrics
+	Objects *ObjectMetrics
 	Clock   clock.WithTicker
 }
 

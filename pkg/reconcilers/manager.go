@@ -91,6 +91,7 @@ func (m *Manager) Run(ctx context.Context) error {
 		return err
 	}
 	m.informers.start(ctx, &running)
+	m.o.Objects.follow(m.informers)
 	klog.FromContext(ctx).Info("Waiting for the objects to reconcile")
 	if !cache.WaitForCacheSync(ctx.Done(), m.informers.sources.Informer().HasSynced, m.informers.kustomizations.Informer().HasSynced) {
 		return nil // stopped while it waited
@@ -116,7 +117,7 @@ func (m *Manager) newSources(ctx context.Context) (*runtime.Controller, error) {
 		Fetcher: m.o.Git, Artifacts: m.o.Artifacts, Core: m.host.CoreV1(),
 		Garbage: m.janitor.notify, Clock: m.o.Clock,
 	})
-	c, err := m.newController("gitrepository", r, func(k runtime.Key) (metav1.Object, error) {
+	c, err := m.newController("gitrepository", sourcev1.GitRepositoryKind, r, func(k runtime.Key) (metav1.Object, error) {
 		return lister.GitRepositories(k.Namespace).Get(k.Name)
 	})
 	if err != nil {
@@ -142,9 +143,9 @@ func (m *Manager) newKustomizations(ctx context.Context, sources *runtime.Contro
 		Refetch:               func(source runtime.Key) { sources.Add(source, runtime.Retry) },
 		DefaultServiceAccount: m.o.DefaultServiceAccount,
 		NoCrossNamespaceRefs:  m.o.NoCrossNamespaceRefs,
-		Clock:                 m.o.Clock,
+		Clock:                 m.o.Clock, Metrics: m.o.Metrics,
 	})
-	c, err := m.newController("kustomization", r, func(k runtime.Key) (metav1.Object, error) {
+	c, err := m.newController(kustomization.MetricsName, kustomizev1.KustomizationKind, r, func(k runtime.Key) (metav1.Object, error) {
 		return lister.Kustomizations(k.Namespace).Get(k.Name)
 	})
 	if err != nil {
@@ -160,9 +161,9 @@ func (m *Manager) newKustomizations(ctx context.Context, sources *runtime.Contro
 	return c, nil
 }
 
-func (m *Manager) newController(name string, r runtime.Reconciler, get func(runtime.Key) (metav1.Object, error)) (*runtime.Controller, error) {
+func (m *Manager) newController(name, kind string, r runtime.Reconciler, get func(runtime.Key) (metav1.Object, error)) (*runtime.Controller, error) {
 	return runtime.NewController(r, runtime.ControllerOptions{
-		Name: name, Slots: m.o.Concurrency, Clock: m.o.Clock, Metrics: m.o.Metrics,
+		Name: name, Kind: kind, Slots: m.o.Concurrency, Clock: m.o.Clock, Metrics: m.o.Metrics,
 		Identify: func(k runtime.Key) (runtime.Identity, bool) {
 			obj, err := get(k)
 			if err != nil {

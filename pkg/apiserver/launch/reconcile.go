@@ -45,6 +45,9 @@ func (o launcher) addReconcilers(ctx context.Context, config *apiserver.Config, 
 		return fmt.Errorf("starting the build workers (--build-worker=%s): %w", o.BuildWorker, err)
 	}
 	p.closers.add(pool.Close)
+	if err := countRequests(e.Host); err != nil {
+		return err
+	}
 	// The target outlives ctx: what runs when the server is told to stop is still
 	// allowed to finish its writes.
 	host, err := target.New(context.WithoutCancel(ctx), e.Host, target.Options{DigestKey: key})
@@ -55,6 +58,10 @@ func (o launcher) addReconcilers(ctx context.Context, config *apiserver.Config, 
 	metrics, err := runtime.NewMetrics(legacyregistry.Register)
 	if err != nil {
 		return fmt.Errorf("registering the metrics of reconcilers: %w", err)
+	}
+	objects := reconcilers.NewObjectMetrics()
+	if err := legacyregistry.CustomRegister(objects); err != nil {
+		return fmt.Errorf("registering the metrics of objects: %w", err)
 	}
 	instance, err := os.Hostname()
 	if err != nil {
@@ -73,6 +80,7 @@ func (o launcher) addReconcilers(ctx context.Context, config *apiserver.Config, 
 		NoCrossNamespaceRefs:  o.NoCrossNamespaceRefs,
 		Instance:              instance,
 		Metrics:               metrics,
+		Objects:               objects,
 		Clock:                 config.ExtraConfig.Clock,
 	})
 	if err != nil {

@@ -56,6 +56,9 @@ type Identity struct {
 type ControllerOptions struct {
 	// Name is the controller's name in logs and metrics.
 	Name string
+	// Kind is that of the objects, for the metrics that Flux has too. Without it
+	// there are none.
+	Kind string
 	// Slots is how many objects run at once, those that have yielded their
 	// slot not counted.
 	Slots int
@@ -153,6 +156,11 @@ func (c *Controller) run(ctx context.Context, claim *Claim) {
 	before, known := c.o.Identify(claim.Key)
 	result, err := c.protect(ctx, run)
 	took := c.o.Clock.Since(start)
+	if _, exists := c.o.Identify(claim.Key); exists {
+		c.o.Metrics.took(c.o.Kind, claim.Key, took)
+	} else {
+		c.o.Metrics.forget(c.o.Kind, claim.Key)
+	}
 
 	var crash *panicError
 	switch {

@@ -86,6 +86,7 @@ func (a *attempt) execute(ctx context.Context) error {
 	//	–        –          –      everything
 	if !a.full && a.memo.built.sameIn(a.obj.Generation, settings, view) {
 		a.digest = a.memo.built.digest
+		a.Metrics.Built(MetricsName, runtime.BuildSkipped)
 		if a.memo.settled {
 			return nil
 		}
@@ -195,6 +196,9 @@ func (a *attempt) buildAndApply(ctx context.Context, request build.Request, sett
 		if result.Inventory != nil {
 			a.status.Inventory = inventory(result.Inventory)
 		}
+	}
+	if rendered != nil {
+		a.count(known, rendered)
 	}
 	if err != nil {
 		a.memo.forgetRun()

@@ -25,6 +25,9 @@ import (
 // Controller is the name in events, the one that Flux's users look for.
 const Controller = "kustomize-controller"
 
+// MetricsName is the name in logs and metrics.
+const MetricsName = "kustomization"
+
 // StatusManager is the name in the managed fields of Kustomizations. It differs
 // from that of what is applied, so that a Kustomization that is itself applied
 // from a repository keeps its status.
@@ -56,9 +59,10 @@ type Config struct {
 	// NoCrossNamespaceRefs refuses sources and dependencies of other
 	// namespaces.
 	NoCrossNamespaceRefs bool
-	// Clock defaults to the real one, Grace to 2 s.
-	Clock clock.WithTicker
-	Grace time.Duration
+	// Clock defaults to the real one, Grace to 2 s. Metrics may be nil.
+	Clock   clock.WithTicker
+	Grace   time.Duration
+	Metrics *runtime.Metrics
 }
 
 // Reconciler runs Kustomizations.
