@@ -35,6 +35,9 @@ func NewEngine(t *target.Target, s InventoryStore, o EngineOptions) *Engine {
 	if o.MaxObjectBytes <= 0 {
 		o.MaxObjectBytes = 3 << 20
 	}
+	if o.MaxPreviewBytes <= 0 {
+		o.MaxPreviewBytes = 32 << 20
+	}
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}

@@ -47,6 +47,9 @@ type item struct {
 	// this run has written it, removed that it has deleted the live object, and
 	// doubtful that a write was sent whose outcome is not known.
 	checked, applied, removed, doubtful bool
+	// err is what is wrong with the object before anything is asked of the
+	// target; a preview also notes there what the apply would fail with.
+	err error
 	// entry is what the inventory holds after the run.
 	entry Entry
 }

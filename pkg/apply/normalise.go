@@ -19,8 +19,8 @@ import (
 // ErrTooManyObjects refuses a set that is larger than the engine's limit.
 var ErrTooManyObjects = errors.New("too many objects")
 
-// prepare makes items of the request's objects, in the order of apply. All
-// that is wrong with them is reported at once.
+// prepare makes items of the request's objects, in the order of apply. What is
+// wrong with single ones is noted there.
 func (e *Engine) prepare(ctx context.Context, r *Request) ([]*item, error) {
 	if len(r.Objects) > e.opts.MaxObjects {
 		return nil, fmt.Errorf("planning: %w: %d, the limit is %d", ErrTooManyObjects, len(r.Objects), e.opts.MaxObjects)
@@ -35,25 +35,18 @@ func (e *Engine) prepare(ctx context.Context, r *Request) ([]*item, error) {
 	}
 	defs := definitions(items)
 	scopes := scopes{e: e, defs: defs, known: map[schema.GroupVersionKind]scope{}}
-	failed := &Error{Op: "planning"}
 	first := make(map[object.Key]*item, len(items))
 	for _, it := range items {
-		err := e.normalise(ctx, r, it, &scopes)
-		if err == nil {
-			if twin := first[it.key]; twin != nil {
-				err = fmt.Errorf("the set holds the object twice, also in %q", twin.obj.File)
-			}
-			first[it.key] = it
+		if it.err = e.normalise(ctx, r, it, &scopes); it.err != nil {
+			continue
 		}
-		if err != nil {
-			failed.Objects = append(failed.Objects, ObjectError{Key: it.key, File: it.obj.File, Err: err})
+		if twin := first[it.key]; twin != nil {
+			it.err = fmt.Errorf("the set holds the object twice, also in %q", twin.obj.File)
 		}
+		first[it.key] = it
 	}
 	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("planning: %w", err)
-	}
-	if len(failed.Objects) > 0 {
-		return nil, failed
 	}
 	slices.SortFunc(items, func(a, b *item) int { return compareOrder(a.key, b.key, a.stage, b.stage) })
 	return items, nil

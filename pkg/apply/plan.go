@@ -35,6 +35,36 @@ func (p *Plan) Pending() bool {
 // Plan compares the set with what was recorded at the last apply and with what
 // the target's cache knows of the live objects. It writes nothing.
 func (e *Engine) Plan(ctx context.Context, r Request) (*Plan, error) {
+	p, err := e.draft(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.broken("planning"); err != nil {
+		return nil, err
+	}
+	e.claim(p)
+	e.retain(ctx, p)
+	p.match()
+	err = e.eachItem(ctx, "planning", false, p.items, func(it *item) (err error) {
+		if !it.unserved {
+			it.live, it.found, err = e.target.Lookup(ctx, r.Identity, it.ref)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, it := range p.items {
+		it.decide(&r)
+	}
+	p.deferChecks()
+	p.list()
+	return p, nil
+}
+
+// draft is the part of a plan that the target's state has no part in: the
+// inventory, and the items in their order, some of which may be broken.
+func (e *Engine) draft(ctx context.Context, r Request) (*Plan, error) {
 	old, err := e.store.Load(ctx, r.Owner.UID)
 	if err != nil {
 		return nil, fmt.Errorf("loading the inventory: %w", err)
@@ -55,24 +85,23 @@ func (e *Engine) Plan(ctx context.Context, r Request) (*Plan, error) {
 			p.items = append(p.items, it)
 		}
 	}
-	e.claim(p)
-	e.retain(ctx, p)
-	p.match()
-	err = e.eachItem(ctx, "planning", false, p.items, func(it *item) (err error) {
-		if !it.unserved {
-			it.live, it.found, err = e.target.Lookup(ctx, r.Identity, it.ref)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, it := range p.items {
-		it.decide(&r)
-	}
-	p.deferChecks()
-	p.list()
 	return p, nil
+}
+
+// broken gathers what is wrong with single objects, all of it at once.
+func (p *Plan) broken(op string) error {
+	failed := &Error{Op: op}
+	for _, items := range [][]*item{p.items, p.excluded} {
+		for _, it := range items {
+			if it.err != nil {
+				failed.Objects = append(failed.Objects, ObjectError{Key: it.key, File: it.obj.File, Err: it.err})
+			}
+		}
+	}
+	if len(failed.Objects) == 0 {
+		return nil
+	}
+	return failed
 }
 
 // claim tells the other owners what this one asks for.

@@ -70,6 +70,9 @@ type EngineOptions struct {
 	// MaxObjectBytes bounds one object's JSON. Default 3 MiB, what kube-apiserver
 	// takes.
 	MaxObjectBytes int
+	// MaxPreviewBytes bounds the bodies that one preview holds, as JSON. Default
+	// 32 MiB; decoded they take some five times as much.
+	MaxPreviewBytes int64
 	// Clock is for tests.
 	Clock clock.Clock
 }
@@ -106,6 +109,10 @@ const (
 	ActionUnchanged  Action = "unchanged"
 	ActionSkipped    Action = "skipped"
 	ActionDeleted    Action = "deleted"
+	// ActionRecreated is that of an object in a preview that an immutable field
+	// forces to be deleted and created again. A run tells such an object as
+	// created.
+	ActionRecreated Action = "recreated"
 	// ActionPending is that of an object which was to be created or configured
 	// when the run failed, and has not been.
 	ActionPending Action = "pending"

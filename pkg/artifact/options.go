@@ -30,6 +30,9 @@ type Options struct {
 type Limits struct {
 	// Files is the number of files in a tree: 200 000 by default.
 	Files int
+	// Directories is the number of directories in it that are put together from
+	// their entries: 200 000 by default. Each is stored by itself.
+	Directories int
 	// FileSize is the size of one file: 256 MiB by default.
 	FileSize int64
 	// TotalSize is the size of all files of a tree: 2 GiB by default.
@@ -46,6 +49,7 @@ func (o Options) complete() Options {
 	setDefault(&o.MaxSegments, 64)
 	setDefault(&o.CacheEntries, 200_000)
 	setDefault(&o.Limits.Files, 200_000)
+	setDefault(&o.Limits.Directories, 200_000)
 	setDefault(&o.Limits.FileSize, 256<<20)
 	setDefault(&o.Limits.TotalSize, 2<<30)
 	setDefault(&o.Limits.PathLength, 1024)

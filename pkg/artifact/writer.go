@@ -193,10 +193,25 @@ func (w *Writer) draft(path string) (*draft, error) {
 	if _, taken := p.entries[name]; taken {
 		return nil, &PathError{path, "is there twice, once as a directory"}
 	}
+	if len(w.dirs) > w.limits.Directories {
+		return nil, &LimitError{Limit: "directories in a tree", Max: int64(w.limits.Directories), Path: path}
+	}
 	d := &draft{entries: map[string]*draftEntry{}}
 	p.entries[name] = &draftEntry{child: child{name: name, kind: kindDir}, draft: d}
 	w.dirs[path] = d
 	return d, nil
+}
+
+// dropEmpty removes the directories without a file in them below d.
+func (w *Writer) dropEmpty(d *draft) {
+	for name, e := range d.entries {
+		if e.draft == nil {
+			continue
+		}
+		if w.dropEmpty(e.draft); len(e.draft.entries) == 0 {
+			delete(d.entries, name)
+		}
+	}
 }
 
 // grow counts what was added.

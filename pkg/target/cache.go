@@ -132,6 +132,17 @@ func (c *cache) kind(gvk schema.GroupVersionKind) *kind {
 	return c.kinds[gvk]
 }
 
+// Cached returns what the cache knows of an object that it holds. It asks
+// nobody.
+func (t *Target) Cached(ref Ref) (Live, bool) {
+	k := t.cache.kind(ref.GroupVersionKind())
+	if k == nil {
+		return Live{}, false
+	}
+	live, found, synced := k.get(ref.namespacedName())
+	return live, found && synced
+}
+
 // Lookup returns what is known of an object, and whether it exists and has an
 // owner. It asks the cache, and the cluster, as id, where the kind is not
 // cached.

@@ -132,9 +132,7 @@ func (t *Target) send(ctx context.Context, r request) (*http.Response, error) {
 	if r.contentType != "" {
 		req.Header.Set("Content-Type", r.contentType)
 	}
-	if user := r.id.User(); user != "" {
-		req.Header.Set("Impersonate-User", user)
-	}
+	r.id.impersonate(req.Header)
 	resp, err := t.client.Do(req)
 	if err != nil {
 		var ue *url.Error

@@ -43,6 +43,9 @@ type Written struct {
 	// Created says that the object did not exist before.
 	Created bool
 	Live    Live
+	// Body is the whole object, in JSON, as the server stored it or, after a
+	// dry-run, would store it. It may be a Secret: let go of it soon.
+	Body []byte
 }
 
 // Apply applies body, the JSON of an apply configuration, server-side. Fields
@@ -84,7 +87,7 @@ func (t *Target) write(ctx context.Context, ref Ref, r request, dryRun bool) (Wr
 		return Written{}, err
 	}
 	k.wrote(ref.namespacedName(), &o)
-	return Written{Created: code == http.StatusCreated, Live: o.Live}, nil
+	return Written{Created: code == http.StatusCreated, Live: o.Live, Body: body}, nil
 }
 
 // read reduces a response that holds one object.
@@ -103,12 +106,18 @@ func (t *Target) read(ref Ref, body []byte) (identified, error) {
 
 // Read reads what the cluster says of an object now, past the cache.
 func (t *Target) Read(ctx context.Context, id Identity, ref Ref) (Live, error) {
+	l, _, err := t.Fetch(ctx, id, ref)
+	return l, err
+}
+
+// Fetch is Read with the whole object in JSON, which may be a Secret.
+func (t *Target) Fetch(ctx context.Context, id Identity, ref Ref) (Live, []byte, error) {
 	body, _, err := t.do(ctx, request{id: id, method: http.MethodGet, path: ref.path(ref.Namespace, ref.Name)})
 	if err != nil {
-		return Live{}, err
+		return Live{}, nil, err
 	}
 	o, err := t.read(ref, body)
-	return o.Live, err
+	return o.Live, body, err
 }
 
 // Get reads the whole object.
@@ -134,6 +143,29 @@ type Preconditions struct {
 // Delete deletes the object, and in the background what it owns. It returns
 // when the deletion is accepted.
 func (t *Target) Delete(ctx context.Context, id Identity, ref Ref, p Preconditions) error {
+	r, err := deletion(id, ref, p, false)
+	if err != nil {
+		return err
+	}
+	k := t.cache.begin(ref)
+	if _, _, err = t.do(ctx, r); err != nil {
+		k.wrote(ref.namespacedName(), nil)
+		return err
+	}
+	k.deleted(ref.namespacedName())
+	return nil
+}
+
+// TryDelete asks whether Delete would be accepted. It deletes nothing.
+func (t *Target) TryDelete(ctx context.Context, id Identity, ref Ref, p Preconditions) error {
+	r, err := deletion(id, ref, p, true)
+	if err == nil {
+		_, _, err = t.do(ctx, r)
+	}
+	return err
+}
+
+func deletion(id Identity, ref Ref, p Preconditions, dryRun bool) (request, error) {
 	background := metav1.DeletePropagationBackground
 	o := metav1.DeleteOptions{
 		TypeMeta:          metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"},
@@ -145,19 +177,18 @@ func (t *Target) Delete(ctx context.Context, id Identity, ref Ref, p Preconditio
 	if p.ResourceVersion != "" {
 		o.Preconditions.ResourceVersion = &p.ResourceVersion
 	}
-	body, err := json.Marshal(&o)
-	if err != nil {
-		return fmt.Errorf("encoding the preconditions: %w", err)
-	}
-	k := t.cache.begin(ref)
-	_, _, err = t.do(ctx, request{
+	r := request{
 		id: id, method: http.MethodDelete, path: ref.path(ref.Namespace, ref.Name),
-		contentType: typeJSON, accept: typeMeta, body: body,
-	})
-	if err != nil {
-		k.wrote(ref.namespacedName(), nil)
-		return err
+		contentType: typeJSON, accept: typeMeta,
 	}
-	k.deleted(ref.namespacedName())
-	return nil
+	if dryRun {
+		// The body is what counts; the query is for those who read the audit log.
+		o.DryRun = []string{metav1.DryRunAll}
+		r.query = url.Values{"dryRun": {metav1.DryRunAll}}
+	}
+	var err error
+	if r.body, err = json.Marshal(&o); err != nil {
+		return r, fmt.Errorf("encoding the preconditions: %w", err)
+	}
+	return r, nil
 }

@@ -10,24 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 )
-
-// Identity is who a request is made as. The zero value is Leat itself.
-type Identity struct {
-	// ServiceAccount is impersonated when its name is set.
-	ServiceAccount types.NamespacedName
-}
-
-// User returns the user name to impersonate, empty for Leat itself.
-func (i Identity) User() string {
-	if i.ServiceAccount.Name == "" {
-		return ""
-	}
-	return "system:serviceaccount:" + i.ServiceAccount.Namespace + ":" + i.ServiceAccount.Name
-}
 
 // Options configures a Target.
 type Options struct {

@@ -1,0 +1,31 @@
+package preview
+
+import (
+	"context"
+
+	"github.com/leat-dev/leat/pkg/artifact"
+)
+
+// Source fetches content of the sources of one kind for previews.
+type Source interface {
+	// Peek fetches what ref is in the repository of the source now: a branch, a
+	// tag, a commit's ID or the full name of a reference. An empty ref is what
+	// the source's spec says. Nothing is published, and what the source's own
+	// next run does stays the same.
+	//
+	// It acts with the source's credentials and timeout, and refuses what the
+	// source's reconciler refuses: verification that is asked for is never
+	// passed by. Its errors are API statuses, safe to show to whoever may preview
+	// a consumer of the source: they name the ref, and neither credentials nor
+	// addresses.
+	Peek(ctx context.Context, namespace, name, ref string) (*Peeked, error)
+}
+
+// Peeked is what was fetched for a preview.
+type Peeked struct {
+	// Revision is in the form of status.artifact.revision.
+	Revision string
+	// Tree is in the store for as long as somebody holds it: keep the Tree and
+	// not its digest. What nobody holds any more is collected.
+	Tree *artifact.Tree
+}
