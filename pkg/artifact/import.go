@@ -200,6 +200,9 @@ func (i *importer) take(h *tar.Header, content io.Reader) error {
 		_, err := i.writer.draft(name)
 		return err
 	}
+	if h.Size > i.writer.limits.FileSize {
+		return &LimitError{Limit: "file size", Max: i.writer.limits.FileSize, Path: name}
+	}
 	_, err := i.writer.File(name, h.Mode&0o100 != 0, content)
 	if broken := formatError(err); broken != nil {
 		return &ArchiveError{Entry: h.Name, Err: broken}

@@ -14,7 +14,8 @@ import (
 //	an advertised object              that object, without history
 //	a commit on a branch              the branch, with more and more history
 //	a commit that any reference has   that commit, if the server allows it;
-//	                                  else all branches and tags with history
+//	                                  else, unless it is to be cheap, all branches
+//	                                  and tags with history
 func (a *attempt) download(ctx context.Context, t *target) error {
 	if err := a.list(ctx); err != nil {
 		return err
@@ -36,7 +37,7 @@ func (a *attempt) download(ctx context.Context, t *target) error {
 func (a *attempt) downloadFromBranch(ctx context.Context, t *target) error {
 	tip, ok := a.refs.hashes[t.branch]
 	if !ok {
-		return &notFoundError{fmt.Sprintf("branch %q", strings.TrimPrefix(t.branch, "refs/heads/"))}
+		return &NotFoundError{fmt.Sprintf("branch %q", strings.TrimPrefix(t.branch, "refs/heads/"))}
 	}
 	// Most pinned commits are recent. What an earlier step got is not sent
 	// again.
@@ -51,7 +52,7 @@ func (a *attempt) downloadFromBranch(ctx context.Context, t *target) error {
 			break
 		}
 	}
-	return &notFoundError{fmt.Sprintf("commit %s on branch %q", t.commit, strings.TrimPrefix(t.branch, "refs/heads/"))}
+	return &NotFoundError{fmt.Sprintf("commit %s on branch %q", t.commit, strings.TrimPrefix(t.branch, "refs/heads/"))}
 }
 
 func (a *attempt) downloadCommit(ctx context.Context, t *target) error {
@@ -62,6 +63,9 @@ func (a *attempt) downloadCommit(ctx context.Context, t *target) error {
 		if refused == nil || ctx.Err() != nil || isFinal(refused) {
 			return refused // more history would be larger still
 		}
+	}
+	if t.cheap {
+		return cheapError(t, refused)
 	}
 	var tips []plumbing.Hash
 	seen := map[plumbing.Hash]bool{}
@@ -80,11 +84,21 @@ func (a *attempt) downloadCommit(ctx context.Context, t *target) error {
 	if err != nil || there {
 		return err
 	}
-	missing := &notFoundError{fmt.Sprintf("commit %s", t.commit)}
+	missing := &NotFoundError{fmt.Sprintf("commit %s", t.commit)}
 	if refused != nil {
 		return fmt.Errorf("%w (asked for by its id: %w)", missing, refused)
 	}
 	return missing
+}
+
+// cheapError says why a commit is not looked for any further. refused is why
+// the server did not hand it out, nil if it does not hand out any.
+func cheapError(t *target, refused error) error {
+	missing := &NotFoundError{fmt.Sprintf("commit %s", t.commit)}
+	if refused != nil {
+		return fmt.Errorf("%w (asked for by its id: %w)", missing, refused)
+	}
+	return fmt.Errorf("%w among the tips of branches and tags, and the server hands out no others by their id: name a branch or a tag that has it", missing)
 }
 
 // pull fetches wants with depth commits of their history. tips are the commits

@@ -54,10 +54,11 @@ func (e *UnsupportedError) Error() string {
 
 var errEmpty = errors.New("git repository is empty: push a commit to it")
 
-// notFoundError says that the repository does not have what Ref asks for.
-type notFoundError struct{ what string }
+// NotFoundError says that the repository does not have what Ref asks for. It
+// holds nothing but words of the Ref.
+type NotFoundError struct{ what string }
 
-func (e *notFoundError) Error() string { return e.what + " not found in the repository" }
+func (e *NotFoundError) Error() string { return e.what + " not found in the repository" }
 
 // classify gives an error its reason.
 func classify(err error) *Error {
@@ -93,7 +94,7 @@ func (e *scrubbed) Is(target error) bool { return errors.Is(e.err, target) }
 // secrets.
 func (e *scrubbed) As(target any) bool {
 	switch target.(type) {
-	case **UnsupportedError, **artifact.LimitError, **artifact.PathError, **artifact.CorruptError:
+	case **UnsupportedError, **NotFoundError, **AmbiguousError, **artifact.LimitError, **artifact.PathError, **artifact.CorruptError:
 		return errors.As(e.err, target)
 	}
 	return false

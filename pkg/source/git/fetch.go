@@ -249,6 +249,9 @@ func (a *attempt) target(ctx context.Context) (*target, error) {
 	if err := a.list(ctx); err != nil {
 		return nil, err
 	}
+	if a.request.Ref.Any != "" {
+		return a.meant(a.request.Ref.Any)
+	}
 	return a.request.Ref.resolve(a.refs)
 }
 

@@ -20,6 +20,11 @@ type Ref struct {
 	Name string
 	// Commit is the ID of a commit, on Branch if that is set.
 	Commit string
+	// Any is what a person calls a commit: the full name of a reference, a
+	// branch, a tag, or a commit's ID, the first of these that there is. If it
+	// is set no other field counts. It is for looking at a commit, so what would
+	// take a download of the whole history is not done.
+	Any string
 }
 
 const defaultBranch = "master"
@@ -42,6 +47,8 @@ type target struct {
 	want, commit plumbing.Hash
 	// branch is where to look for such a commit: a full name or empty.
 	branch string
+	// cheap says that the whole history is not to be searched for it.
+	cheap bool
 }
 
 // revision is the target in the form of status.artifact.revision.
@@ -56,7 +63,7 @@ func (t *target) revision() string {
 // pinned returns the target of a Ref with a commit, which needs no listing, or
 // nil.
 func (r *Ref) pinned() (*target, error) {
-	if r.Commit == "" {
+	if r.Commit == "" || r.Any != "" {
 		return nil, nil
 	}
 	if !plumbing.IsHash(r.Commit) {
@@ -99,7 +106,7 @@ func (r *Ref) resolveCommit(all *refs) (*target, error) {
 	if t.branch != "" {
 		tip, ok := all.hashes[t.branch]
 		if !ok {
-			return nil, &notFoundError{fmt.Sprintf("branch %q", r.Branch)}
+			return nil, &NotFoundError{fmt.Sprintf("branch %q", r.Branch)}
 		}
 		if tip == t.commit {
 			t.want = tip
@@ -138,7 +145,7 @@ func (r *Ref) resolveSemVer(all *refs) (*target, error) {
 		}
 	}
 	if best == nil {
-		return nil, &notFoundError{fmt.Sprintf("tag with a version in range %q", r.SemVer)}
+		return nil, &NotFoundError{fmt.Sprintf("tag with a version in range %q", r.SemVer)}
 	}
 	return all.target(tag, "refs/tags/"+tag, fmt.Sprintf("tag %q", tag))
 }
@@ -146,7 +153,7 @@ func (r *Ref) resolveSemVer(all *refs) (*target, error) {
 func (a *refs) target(label, name, what string) (*target, error) {
 	want, ok := a.hashes[name]
 	if !ok {
-		return nil, &notFoundError{what}
+		return nil, &NotFoundError{what}
 	}
 	t := &target{label: label, want: want, commit: want}
 	if peeled, ok := a.peeled[name]; ok {

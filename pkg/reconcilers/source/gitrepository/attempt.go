@@ -77,7 +77,7 @@ func (a *attempt) execute(ctx context.Context) error {
 		return &failure{reason: meta.UnsupportedFieldReason, stalled: true, err: unsupportedError(unsupported)}
 	}
 	a.findKept(ctx)
-	auth, err := a.auth(ctx, a.obj)
+	auth, err := credentials(ctx, a.Core, a.obj)
 	if err != nil {
 		return fetchFailed(meta.AuthenticationFailedReason, err)
 	}

@@ -5,19 +5,20 @@ import (
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	sourcev1 "github.com/leat-dev/leat/pkg/apis/source/v1"
 	"github.com/leat-dev/leat/pkg/source/git"
 )
 
-// auth reads the credentials of a repository, each time anew: Secrets are not
-// kept in memory.
-func (r *Reconciler) auth(ctx context.Context, obj *sourcev1.GitRepository) (*git.Auth, error) {
+// credentials reads those of a repository, each time anew: Secrets are not kept
+// in memory.
+func credentials(ctx context.Context, core corev1client.CoreV1Interface, obj *sourcev1.GitRepository) (*git.Auth, error) {
 	if obj.Spec.SecretRef == nil {
 		return nil, nil
 	}
 	name := obj.Spec.SecretRef.Name
-	secret, err := r.Core.Secrets(obj.Namespace).Get(ctx, name, metav1.GetOptions{})
+	secret, err := core.Secrets(obj.Namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("reading secret '%s/%s': %w", obj.Namespace, name, err)
 	}

@@ -291,10 +291,9 @@ func TestHalfASecretIsRefused(t *testing.T) {
 		"tls.crt and tls.key":   {"tls.key": []byte("k")},
 	} {
 		host := fake.NewClientset(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "git"}, Data: data})
-		r := New(Config{Core: host.CoreV1()})
 		obj := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: "demo"}}
 		obj.Spec.SecretRef = &meta.LocalObjectReference{Name: "git"}
-		if _, err := r.auth(ctx, obj); err == nil || !strings.Contains(err.Error(), name+" go together") {
+		if _, err := credentials(ctx, host.CoreV1(), obj); err == nil || !strings.Contains(err.Error(), name+" go together") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -306,7 +305,7 @@ func TestOldKeysOfSecrets(t *testing.T) {
 	}})
 	obj := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: "demo"}}
 	obj.Spec.SecretRef = &meta.LocalObjectReference{Name: "git"}
-	got, err := New(Config{Core: host.CoreV1()}).auth(context.Background(), obj)
+	got, err := credentials(context.Background(), host.CoreV1(), obj)
 	if err != nil {
 		t.Fatal(err)
 	}
