@@ -50,7 +50,7 @@ func TestWaitIsNotTheBuild(t *testing.T) {
 		Queued: func() { waited = true },
 		Begin:  func() error { t.Error("it began without a worker"); return nil },
 	})
-	if ReasonOf(err) != ReasonUnavailable || err.Error() != "waiting for one of 1 build workers: none was free for 10ms" {
+	if ReasonOf(err) != ReasonBusy || err.Error() != "waiting for one of 1 build workers: none was free for 10ms" {
 		t.Errorf("got %v", err)
 	}
 	if !waited {

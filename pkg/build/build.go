@@ -64,12 +64,18 @@ type Result struct {
 	Objects []object.Object
 	// Inputs is what was read of the tree.
 	Inputs *Inputs
+	// Encrypted are the files among them that hold encrypted values, sorted.
+	Encrypted []string
 	// InputDigest is Pool.InputDigest of Inputs, Options and Variables.
 	InputDigest string
 	// Digest is "sha256:" and the digest over the canonical form of Objects.
 	// It does not depend on their order, nor on the layout of the files.
 	Digest string
 }
+
+// EncryptedMark is in each file with values that SOPS has encrypted, whatever the
+// file's format is: it begins each of them.
+const EncryptedMark = "ENC[AES256_GCM,"
 
 // Empty says that nothing was rendered.
 func (r *Result) Empty() bool { return len(r.Objects) == 0 }

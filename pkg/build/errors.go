@@ -37,6 +37,8 @@ const (
 	ReasonStore Reason = "Store"
 	// ReasonUnavailable says that there is no worker to build with.
 	ReasonUnavailable Reason = "Unavailable"
+	// ReasonBusy says that all workers build for others, and will for a while.
+	ReasonBusy Reason = "Busy"
 )
 
 // Error is why a build has no result. Errors of the caller's context are

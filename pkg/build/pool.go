@@ -197,7 +197,7 @@ func (p *Pool) message(r *Request) *protocol.Build {
 // acquire waits for a turn and returns a warm worker.
 func (p *Pool) acquire(ctx context.Context, tenant string, queued func()) (*process, error) {
 	waiting, cancel := context.WithTimeoutCause(ctx, p.options.WaitTimeout, &Error{
-		Reason: ReasonUnavailable, Err: fmt.Errorf("none was free for %s", p.options.WaitTimeout),
+		Reason: ReasonBusy, Err: fmt.Errorf("none was free for %s", p.options.WaitTimeout),
 	})
 	err := p.turns.acquire(waiting, tenant, queued)
 	cancel()

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"path"
@@ -21,6 +22,10 @@ type recorder struct {
 	questions int
 	bytes     int64
 	seen      map[protocol.Question]input
+	// encrypted are the paths of files with encrypted values. They are told from
+	// others here and not by the worker, which is not trusted, and here is where
+	// they would be decrypted.
+	encrypted map[string]bool
 	// err is why a question was refused. It is the reason of the build's
 	// failure, whatever the worker makes of it.
 	err *Error
@@ -29,7 +34,7 @@ type recorder struct {
 }
 
 func newRecorder(t Tree, l Limits) *recorder {
-	return &recorder{tree: t, limits: l, seen: make(map[protocol.Question]input)}
+	return &recorder{tree: t, limits: l, seen: make(map[protocol.Question]input), encrypted: make(map[string]bool)}
 }
 
 func (r *recorder) inputs() *Inputs { return newInputs(r.seen) }
@@ -109,6 +114,9 @@ func (r *recorder) content(entry artifact.Entry) ([]byte, *Error) {
 	}
 	if int64(len(content)) != entry.Size {
 		return nil, &Error{Reason: ReasonStore, File: entry.Path, Err: errors.New("content is not of the size that the tree says")}
+	}
+	if bytes.Contains(content, []byte(EncryptedMark)) {
+		r.encrypted[entry.Path] = true
 	}
 	return content, nil
 }

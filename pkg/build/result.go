@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -30,6 +31,7 @@ func (p *Pool) result(r *Request, rec *recorder, done *protocol.Done) (*Result, 
 	return &Result{
 		Objects:     objects,
 		Inputs:      inputs,
+		Encrypted:   slices.Sorted(maps.Keys(rec.encrypted)),
 		InputDigest: p.InputDigest(inputs, r.Options, r.Variables),
 		Digest:      digest(objects, done.Objects),
 	}, nil

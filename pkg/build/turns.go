@@ -123,7 +123,7 @@ func (t *turns) enqueue(tenant string) (*turn, error) {
 	}
 	q := t.line[i]
 	if len(q.requests) >= t.waiting {
-		return nil, &Error{Reason: ReasonUnavailable, Err: fmt.Errorf("%d builds of %q wait for a worker already, which is the limit", t.waiting, tenant)}
+		return nil, &Error{Reason: ReasonBusy, Err: fmt.Errorf("%d builds of %q wait for a worker already, which is the limit", t.waiting, tenant)}
 	}
 	w := &turn{decided: make(chan struct{})}
 	q.requests = append(q.requests, w)

@@ -178,7 +178,7 @@ func TestWaitingIsBounded(t *testing.T) {
 		}
 	}
 	_, err := turns.enqueue("a")
-	if ReasonOf(err) != ReasonUnavailable || !strings.Contains(err.Error(), `2 builds of "a" wait`) {
+	if ReasonOf(err) != ReasonBusy || !strings.Contains(err.Error(), `2 builds of "a" wait`) {
 		t.Errorf("one too many: %v", err)
 	}
 	if _, err := turns.enqueue("b"); err != nil {
