@@ -275,6 +275,7 @@ func TestWorkersThatCannotStart(t *testing.T) {
 		{"missing", []string{"/nowhere/leat-build"}, 0, "finding the build worker"},
 		{"exits", []string{"/bin/true"}, 0, "the build worker died: exit status 0"},
 		{"speaks otherwise", []string{"/bin/echo", "hello there, this is no frame"}, 0, "broke the protocol"},
+		{"complains", []string{"/bin/sh", "-c", "echo >&2 'leat-build: out of paper'; exit 3"}, 0, "exit status 3 (out of paper)"},
 		{"silent", []string{"/bin/sleep", "100"}, 100 * time.Millisecond, "not ready after 100ms"},
 	}
 	for _, tt := range tests {

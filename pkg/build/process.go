@@ -94,7 +94,8 @@ func (w *process) handshake() error {
 	}
 	m, err := w.conn.Receive()
 	if err != nil {
-		return w.died(err)
+		died := w.died(err)
+		return fmt.Errorf("%w%s", died, w.stderr.complaint())
 	}
 	ready, ok := m.(*protocol.Ready)
 	if !ok || ready.Version != protocol.Version {

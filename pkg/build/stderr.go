@@ -53,6 +53,20 @@ func (h *head) summary() string {
 	return ""
 }
 
+// complaintPrefix begins the line in which leat-build says why it gives up.
+const complaintPrefix = "leat-build: "
+
+// complaint returns what a worker said that could not start, to be put behind a
+// sentence. It had read nothing by then that may not be shown.
+func (h *head) complaint() string {
+	for line := range h.lines {
+		if why, ok := strings.CutPrefix(line, complaintPrefix); ok {
+			return " (" + why + ")"
+		}
+	}
+	return ""
+}
+
 // trace returns what may be logged: the runtime's reason and the functions of
 // the trace below it. Values of panics are left out, for they can hold
 // contents of files.

@@ -298,7 +298,16 @@ func TestFailuresAreRetried(t *testing.T) {
 }
 
 func TestExternalName(t *testing.T) {
-	f := run(t, func(o *Options) { o.ExternalName = "localhost" })
+	f := run(t, func(o *Options) {
+		o.ExternalName = "localhost"
+		// The fake client does not mind a namespace that is not there.
+		core := o.Core.(*fake.Clientset)
+		core.PrependReactor("create", "services", func(clienttesting.Action) (bool, runtime.Object, error) {
+			namespaces := corev1.SchemeGroupVersion.WithResource("namespaces")
+			_, err := core.Tracker().Get(namespaces, "", "leat-system")
+			return err != nil, nil, err
+		})
+	})
 	f.await(t, "the APIService", isRight)
 	service, err := f.core.CoreV1().Services("leat-system").Get(t.Context(), "leat", metav1.GetOptions{})
 	if err != nil || service.Spec.Type != corev1.ServiceTypeExternalName || service.Spec.ExternalName != "localhost" {

@@ -47,11 +47,9 @@ func (r *Registrar) serviceSpec() corev1.ServiceSpec {
 	return corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: r.options.ExternalName}
 }
 
+// createService makes the namespace only where there is none: what is installed
+// with few rights may not, and need not.
 func (r *Registrar) createService(ctx context.Context) error {
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.options.Namespace}}
-	if _, err := r.options.Core.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("creating namespace %s: %w", r.options.Namespace, err)
-	}
 	service := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:      r.options.Service,
@@ -60,7 +58,16 @@ func (r *Registrar) createService(ctx context.Context) error {
 		},
 		Spec: r.serviceSpec(),
 	}
-	if _, err := r.options.Core.CoreV1().Services(r.options.Namespace).Create(ctx, service, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+	services := r.options.Core.CoreV1().Services(r.options.Namespace)
+	_, err := services.Create(ctx, service, metav1.CreateOptions{})
+	if apierrors.IsNotFound(err) {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.options.Namespace}}
+		if _, err := r.options.Core.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("creating namespace %s: %w", r.options.Namespace, err)
+		}
+		_, err = services.Create(ctx, service, metav1.CreateOptions{})
+	}
+	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("creating Service %s/%s: %w", r.options.Namespace, r.options.Service, err)
 	}
 	return nil

@@ -12,13 +12,17 @@ import (
 // global state: its warnings, which may hold contents of files, and its HTTP
 // client. git it looks for in PATH, and a worker has no environment.
 func silence() error {
-	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	// A pipe that nobody reads, since a root may be too empty for /dev/null. The Go
+	// runtime writes to the descriptor, not to the variable: its fatal errors still
+	// arrive at the pool.
+	reader, nowhere, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("silencing kustomize: %w", err)
 	}
-	// The Go runtime writes to the descriptor, not to the variable: its fatal
-	// errors still arrive at the pool.
-	os.Stderr = null
+	if err := reader.Close(); err != nil {
+		return fmt.Errorf("silencing kustomize: %w", err)
+	}
+	os.Stderr = nowhere
 	log.SetOutput(io.Discard)
 	http.DefaultTransport = noTransport{}
 	return os.Unsetenv("PATH")
