@@ -60,7 +60,7 @@ func (r *Reconciler) begin(run *runtime.Run, obj *kustomizev1.Kustomization) *at
 // execute goes from source to health. It returns nil or a *failure, unless ctx
 // ended.
 func (a *attempt) execute(ctx context.Context) error {
-	if err := a.admit(); err != nil {
+	if err := a.admit(a.obj); err != nil {
 		return err
 	}
 	view, err := a.await()
@@ -94,7 +94,9 @@ func (a *attempt) execute(ctx context.Context) error {
 			return a.healthy(ctx)
 		}
 	}
-	done, err := a.buildAndApply(ctx, build.Request{Tree: view, Options: options, Variables: variables}, settings)
+	done, err := a.buildAndApply(ctx, build.Request{
+		Tenant: a.obj.Namespace, Tree: view, Options: options, Variables: variables,
+	}, settings)
 	if err != nil || done {
 		return err
 	}
@@ -103,22 +105,22 @@ func (a *attempt) execute(ctx context.Context) error {
 }
 
 // admit refuses what no run can be made of.
-func (a *attempt) admit() error {
-	unsupported, err := a.fields.Unsupported(&a.obj.Spec)
+func (r *Reconciler) admit(obj *kustomizev1.Kustomization) error {
+	unsupported, err := r.fields.Unsupported(&obj.Spec)
 	if err != nil {
 		return &failure{reason: meta.ReconciliationFailedReason, err: err}
 	}
 	if len(unsupported) > 0 {
 		return &failure{reason: meta.UnsupportedFieldReason, stalled: true, err: runtime.UnsupportedFieldsError(unsupported)}
 	}
-	if !a.NoCrossNamespaceRefs {
+	if !r.NoCrossNamespaceRefs {
 		return nil
 	}
-	if ns := a.obj.Spec.SourceRef.GetNamespace(a.obj.Namespace); ns != a.obj.Namespace {
+	if ns := obj.Spec.SourceRef.GetNamespace(obj.Namespace); ns != obj.Namespace {
 		return crossNamespace("spec.sourceRef.namespace", ns)
 	}
-	for i, d := range a.obj.Spec.DependsOn {
-		if ns := d.GetNamespace(a.obj.Namespace); ns != a.obj.Namespace {
+	for i, d := range obj.Spec.DependsOn {
+		if ns := d.GetNamespace(obj.Namespace); ns != obj.Namespace {
 			return crossNamespace(fmt.Sprintf("spec.dependsOn[%d].namespace", i), ns)
 		}
 	}
