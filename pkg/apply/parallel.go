@@ -59,5 +59,6 @@ func (e *Engine) eachItem(ctx context.Context, op string, written bool, items []
 	if len(failed) == 0 {
 		return nil
 	}
+	tellErrors(ctx, failed)
 	return &Error{Op: op, Written: written, Objects: failed}
 }

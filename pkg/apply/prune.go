@@ -61,12 +61,14 @@ func (pr *pruner) all(ctx context.Context, entries []Entry) error {
 				continue
 			}
 			pr.done = append(pr.done, changes[i])
+			tell(ctx, changes[i])
 		}
 	}
 	if err := context.Cause(ctx); err != nil && len(failed.Objects) > 0 {
 		return fmt.Errorf("pruning: %w", err)
 	}
 	if len(failed.Objects) > 0 {
+		tellErrors(ctx, failed.Objects)
 		return failed
 	}
 	return nil

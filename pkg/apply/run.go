@@ -9,6 +9,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/leat-dev/leat/pkg/runlog"
 	"github.com/leat-dev/leat/pkg/target"
 )
 
@@ -44,12 +45,23 @@ func (e *Engine) Apply(ctx context.Context, p *Plan) (*Result, error) {
 }
 
 func (r *run) do(ctx context.Context) error {
-	if err := r.validate(ctx); err != nil {
+	n := r.toValidate()
+	err := timed(ctx, runlog.Validate, n, func() error { return r.validate(ctx) },
+		func() string { return fmt.Sprintf("validated %d object(s)", n) })
+	if err != nil {
 		return err
 	}
 	if err := r.writeAhead(ctx); err != nil {
 		return err
 	}
+	if err := timed(ctx, runlog.Apply, r.toApply(), func() error { return r.stages(ctx) }, r.applied); err != nil {
+		return err
+	}
+	return timed(ctx, runlog.Prune, len(r.p.prune), func() error { return r.prune(ctx) }, r.pruned)
+}
+
+// stages applies the pilot and then one stage after the other.
+func (r *run) stages(ctx context.Context) error {
 	if err := r.fly(ctx); err != nil {
 		return err
 	}
@@ -58,7 +70,7 @@ func (r *run) do(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.prune(ctx)
+	return nil
 }
 
 // writeAhead saves the names of what is about to exist, so that a crash leaves
@@ -80,7 +92,13 @@ func (r *run) fly(ctx context.Context) error {
 
 // send writes items in parallel.
 func (r *run) send(ctx context.Context, items []*item) error {
-	err := r.e.eachItem(ctx, "applying", false, items, func(it *item) error { return r.apply(ctx, it) })
+	err := r.e.eachItem(ctx, "applying", false, items, func(it *item) error {
+		err := r.apply(ctx, it)
+		if err == nil {
+			tell(ctx, it.outcome())
+		}
+		return err
+	})
 	r.written = r.written || slices.ContainsFunc(items, (*item).touched)
 	var e *Error
 	if errors.As(err, &e) {

@@ -34,9 +34,10 @@ func TestHistorySurvives(t *testing.T) {
 	l := New(store, Options{})
 	l.Note("u", Note{Generation: 3, User: "admin"})
 	run := l.Begin(RunOptions{UID: "u", ID: "own", Triggers: []string{"Source"}, Generation: 3})
-	run.Answers("2026-11-21T12:00:00Z")
+	run.Answers(3, "2026-11-21T12:00:00Z")
 	run.On("main@sha1:1")
-	run.End(Outcome{Phase: Failed, Message: "no", Digest: "sha256:1", Created: 1, Updated: 2, Deleted: 3, News: true})
+	run.Did(Work{Digest: "sha256:1", Created: 1, Updated: 2, Deleted: 3})
+	run.End(Outcome{Phase: Failed, Message: "no"})
 	before := history(t, l, "u")
 	if err := l.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -202,7 +203,7 @@ func TestWhoAsked(t *testing.T) {
 	run := func(generation int64, request string, news bool, triggers ...string) step {
 		return func(l *Log) {
 			r := l.Begin(RunOptions{UID: "u", ID: "own", Triggers: triggers, Generation: generation})
-			r.Answers(request)
+			r.Answers(generation, request)
 			l.o.Clock.(*clocktesting.FakeClock).Step(time.Second)
 			r.End(Outcome{Phase: Succeeded, News: news})
 		}
@@ -260,7 +261,7 @@ func TestTheFirstLineNamesTheUser(t *testing.T) {
 	l, _, _ := newLog(Options{})
 	l.Note("u", Note{Request: "t1", User: "bob"})
 	r := l.Begin(RunOptions{UID: "u", ID: "own"})
-	r.Answers("t1")
+	r.Answers(1, "t1")
 	r.Info("x")
 	if got := messages(all(t, l, "u", everything)); got[0] != "run started: Request by bob" {
 		t.Errorf("got %q", got[0])

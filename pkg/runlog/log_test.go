@@ -20,7 +20,8 @@ func work(l *Log, uid, id string, messages ...string) {
 	for _, m := range messages {
 		run.Info(m)
 	}
-	run.End(Outcome{Phase: Succeeded, Message: "done " + id, Updated: 1, News: true})
+	run.Did(Work{Updated: 1})
+	run.End(Outcome{Phase: Succeeded, Message: "done " + id})
 }
 
 func TestRecordsOfARun(t *testing.T) {
@@ -52,7 +53,7 @@ func TestRecordsOfARun(t *testing.T) {
 		record(20, func(r *Record) { r.Stage, r.Message, r.Duration = Build, "rendered 2 objects", 20*time.Millisecond }),
 		record(20, func(r *Record) { r.Stage, r.Object, r.Message = Apply, "ConfigMap/team/one", "created" }),
 		record(50, func(r *Record) {
-			r.Stage, r.Level, r.Message, r.Duration = Apply, Error, "refused", 30*time.Millisecond
+			r.Stage, r.Level, r.Message, r.Duration = Apply, Error, "apply failed", 30*time.Millisecond
 		}),
 		record(50, func(r *Record) {
 			r.Level, r.Message, r.Duration, r.Phase = Error, "it was refused", 50*time.Millisecond, Failed
@@ -77,7 +78,8 @@ func TestARunIsInTheContext(t *testing.T) {
 	}
 	// A run that nobody records takes everything.
 	var none *Run
-	none.Answers("x")
+	none.Answers(1, "x")
+	none.Did(Work{})
 	none.On("r")
 	none.Info("m")
 	none.Object(Info, text("o"), "m")
@@ -121,9 +123,9 @@ func TestWhatDoesNothingLeavesNothing(t *testing.T) {
 
 func TestReasonsArePassedOn(t *testing.T) {
 	l, _, _ := newLog(Options{})
-	wait := l.Begin(RunOptions{UID: "u", ID: "1", Triggers: []string{"Spec"}})
+	wait := l.Begin(RunOptions{UID: "u", ID: "1", Triggers: []string{"Spec", "Retry"}})
 	wait.End(Outcome{Message: "waiting for the source", Postponed: true})
-	if diff := cmp.Diff([]string{"run started: Spec", "waiting for the source"}, messages(all(t, l, "u", everything))); diff != "" {
+	if diff := cmp.Diff([]string{"run started: Spec,Retry", "waiting for the source"}, messages(all(t, l, "u", everything))); diff != "" {
 		t.Errorf("while it waits (-want +got):\n%s", diff)
 	}
 	work(l, "u", "2")

@@ -30,6 +30,7 @@ type Run struct {
 
 	// What follows is guarded by the log's lock.
 	id, revision string
+	work         Work
 	triggers     []string
 	asked        asked
 	stage        Stage
@@ -64,17 +65,18 @@ func FromContext(ctx context.Context) *Run {
 	return r
 }
 
-// Answers says that the run answers a request, which is its ID from now on.
-func (r *Run) Answers(request string) {
-	if r == nil || request == "" {
+// Answers says what the run answers: the spec of this generation and, unless it is
+// empty, a request, which is the run's ID from now on.
+func (r *Run) Answers(generation int64, request string) {
+	if r == nil {
 		return
 	}
 	r.log.mu.Lock()
 	defer r.log.mu.Unlock()
-	r.id = clean(request, maxName)
-	r.asked.request = r.id
-	if !slices.Contains(r.triggers, TriggerRequest) {
-		r.triggers = append([]string{TriggerRequest}, r.triggers...)
+	r.asked = asked{generation: generation, request: clean(request, maxName)}
+	if request != "" {
+		r.id = r.asked.request
+		r.triggers = union([]string{TriggerRequest}, r.triggers)
 	}
 }
 
@@ -86,6 +88,25 @@ func (r *Run) On(revision string) {
 	r.log.mu.Lock()
 	defer r.log.mu.Unlock()
 	r.revision = clean(revision, maxName)
+}
+
+// Work is what a run has done.
+type Work struct {
+	// Digest is that of what was fetched or rendered.
+	Digest string
+	// Created, Updated and Deleted are numbers of objects.
+	Created, Updated, Deleted int
+}
+
+// Did says what the run has done so far.
+func (r *Run) Did(w Work) {
+	if r == nil {
+		return
+	}
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	w.Digest = clean(w.Digest, maxName)
+	r.work = w
 }
 
 // Info records what the run does.
@@ -158,7 +179,10 @@ func (r *Run) append(record Record) {
 
 // entry is what is known of the run so far.
 func (r *Run) entry() Entry {
-	return Entry{ID: r.id, Revision: r.revision, StartedAt: r.started, Triggers: union(r.o.owed, r.triggers)}
+	return Entry{
+		ID: r.id, Revision: r.revision, StartedAt: r.started, Triggers: union(r.o.owed, r.triggers),
+		Digest: r.work.Digest, Created: r.work.Created, Updated: r.work.Updated, Deleted: r.work.Deleted,
+	}
 }
 
 // Timing is a stage that has begun.
@@ -183,8 +207,8 @@ func (r *Run) Stage(stage Stage, message string) *Timing {
 	return &Timing{run: r, stage: stage, began: r.log.o.Clock.Now()}
 }
 
-// End ends a stage. The message says what came of it; err, which says it better,
-// takes its place.
+// End ends a stage. The message says what came of it. With an error it only says
+// that the stage failed: the end of the run says why.
 func (t *Timing) End(err error, message string) {
 	if t == nil {
 		return
@@ -196,7 +220,7 @@ func (t *Timing) End(err error, message string) {
 	}
 	record := Record{Level: Info, Stage: t.stage, Message: message, Duration: took}
 	if err != nil {
-		record.Level, record.Message = Error, err.Error()
+		record.Level, record.Message = Error, string(t.stage)+" failed"
 	}
 	r.log.mu.Lock()
 	defer r.log.mu.Unlock()
@@ -210,15 +234,12 @@ func (t *Timing) End(err error, message string) {
 type Outcome struct {
 	Phase   Phase
 	Message string
-	// Digest is that of what was fetched or rendered.
-	Digest string
-	// Created, Updated and Deleted are numbers of objects.
-	Created, Updated, Deleted int
-	// News says that the run did something, failed, or was asked for: it becomes
-	// part of the history. Without it the run is forgotten when the next begins.
+	// News says that the run failed, was asked for, or made a difference: it becomes
+	// part of the history, as does every run that has changed objects. Without it
+	// the run is forgotten when the next begins.
 	News bool
-	// Postponed says that the run could not do yet what it was to do. The run that
-	// can is told to run for the same reasons.
+	// Postponed says that the run could not do yet what it was to do, unless it has
+	// changed objects. The run that can is told to run for the same reasons.
 	Postponed bool
 }
 
@@ -236,8 +257,10 @@ func (r *Run) End(o Outcome) {
 	}
 	e := r.entry()
 	e.Duration = l.o.Clock.Since(r.started)
-	e.Digest, e.Phase = clean(o.Digest, maxName), o.Phase
-	e.Created, e.Updated, e.Deleted = o.Created, o.Updated, o.Deleted
+	e.Phase = o.Phase
+	if e.changed() {
+		o.News, o.Postponed = true, false
+	}
 	r.stage = ""
 	if o.News || r.begun || o.Postponed && o.Message != "" {
 		final := Record{Level: Info, Message: o.Message, Phase: o.Phase, Duration: e.Duration}
@@ -254,7 +277,7 @@ func (r *Run) End(o Outcome) {
 	r.o.owed, r.o.idle = nil, !o.News && r.o.run == r
 	switch {
 	case o.Postponed:
-		r.o.owed = e.Triggers
+		r.o.owed = lasting(e.Triggers)
 	case o.News:
 		r.o.notes = r.asked.left(r.o.notes)
 		e.Message = clean(o.Message, maxEntryMessage)
@@ -263,6 +286,12 @@ func (r *Run) End(o Outcome) {
 		}
 	}
 	l.release(r.o)
+}
+
+// lasting are the triggers that still count when a later run does the work: not
+// that a time had come.
+func lasting(triggers []string) []string {
+	return slices.DeleteFunc(triggers, func(t string) bool { return t == TriggerRetry || t == TriggerInterval })
 }
 
 // maxEntryMessage is how much of a message is kept in a history.

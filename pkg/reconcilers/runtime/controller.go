@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
+
+	"github.com/leat-dev/leat/pkg/runlog"
 )
 
 // Reconciler brings one object at a time to the state that its spec asks for.
@@ -66,6 +68,8 @@ type ControllerOptions struct {
 	Identify func(Key) (Identity, bool)
 	// Jitter spreads the times of the next runs.
 	Jitter Jitter
+	// Log records the runs. It may be nil.
+	Log *runlog.Log
 	// Clock, Backoff and Metrics are those of the queue.
 	Clock   clock.WithTicker
 	Backoff Backoff
@@ -154,8 +158,13 @@ func (c *Controller) run(ctx context.Context, claim *Claim) {
 	logger.V(4).Info("Run started", "triggers", claim.Triggers, "waited", claim.Waited)
 	start := c.o.Clock.Now()
 	before, known := c.o.Identify(claim.Key)
-	result, err := c.protect(ctx, run)
+	run.Log = c.o.Log.Begin(runlog.RunOptions{
+		UID: string(before.UID), ID: run.ID, Triggers: claim.Triggers.Names(), Generation: before.Generation,
+		Observe: c.o.Metrics.stage(c.o.Name),
+	})
+	result, err := c.protect(runlog.NewContext(ctx, run.Log), run)
 	took := c.o.Clock.Since(start)
+	run.Log.End(outcome(ctx, err))
 	if _, exists := c.o.Identify(claim.Key); exists {
 		c.o.Metrics.took(c.o.Kind, claim.Key, took)
 	} else {
@@ -186,6 +195,26 @@ func (c *Controller) run(ctx context.Context, claim *Claim) {
 		}
 		c.Done(claim, c.o.Jitter.Spread(result.Next), trigger)
 	}
+}
+
+// outcome is how a run ended, for those that have not said so themselves.
+//
+//	error    process  outcome
+//	a panic  –        failed
+//	any      stops    put off: the next process begins with every object
+//	any      goes on  failed
+//	none     –        succeeded, which is no news
+func outcome(ctx context.Context, err error) runlog.Outcome {
+	var crash *panicError
+	switch {
+	case errors.As(err, &crash):
+		return runlog.Outcome{Phase: runlog.Failed, Message: QuarantineMessage(err), News: true}
+	case err != nil && ctx.Err() != nil:
+		return runlog.Outcome{Phase: runlog.Failed, Message: "interrupted: the server is stopping", Postponed: true}
+	case err != nil:
+		return runlog.Outcome{Phase: runlog.Failed, Message: err.Error(), News: true}
+	}
+	return runlog.Outcome{Phase: runlog.Succeeded, Message: "nothing to do"}
 }
 
 // panicError is what is left of a run that panicked. Its text goes to the

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"k8s.io/component-base/metrics"
+
+	"github.com/leat-dev/leat/pkg/runlog"
 )
 
 // Metrics counts what queues and controllers do. A nil *Metrics counts nothing.
@@ -15,12 +17,13 @@ type Metrics struct {
 	durations *metrics.HistogramVec
 	builds    *metrics.CounterVec
 	drift     *metrics.CounterVec
+	stages    *metrics.HistogramVec
 }
 
 // The labels are few and bounded: a metric a controller, never one an object. The
 // one exception has the name and the labels that dashboards for Flux ask for.
 const (
-	labelController, labelOutcome, labelResult = "controller", "outcome", "result"
+	labelController, labelOutcome, labelResult, labelStage = "controller", "outcome", "result", "stage"
 
 	labelKind, labelName, labelNamespace = "kind", "name", "namespace"
 )
@@ -81,8 +84,12 @@ func NewMetrics(register func(metrics.Registerable) error) (*Metrics, error) {
 			Namespace: "leat", Subsystem: "reconcile", Name: "drift_objects_total", StabilityLevel: metrics.ALPHA,
 			Help: "Objects that were put right although nothing new was to be applied.",
 		}, []string{labelController}),
+		stages: metrics.NewHistogramVec(&metrics.HistogramOpts{
+			Namespace: "leat", Name: "stage_duration_seconds", StabilityLevel: metrics.ALPHA,
+			Help: "Duration of the stages of runs: fetch, build, plan, validate, apply, prune, health.", Buckets: buckets,
+		}, []string{labelController, labelStage}),
 	}
-	for _, c := range []metrics.Registerable{m.depths, m.waits, m.runs, m.outcomes, m.durations, m.builds, m.drift} {
+	for _, c := range []metrics.Registerable{m.depths, m.waits, m.runs, m.outcomes, m.durations, m.builds, m.drift, m.stages} {
 		if err := register(c); err != nil {
 			return nil, err
 		}
@@ -106,6 +113,16 @@ func (m *Metrics) ran(controller, outcome string, d time.Duration) {
 	if m != nil {
 		m.runs.WithLabelValues(controller).Observe(d.Seconds())
 		m.outcomes.WithLabelValues(controller, outcome).Inc()
+	}
+}
+
+// stage returns what counts the time of the stages of a controller's runs.
+func (m *Metrics) stage(controller string) func(runlog.Stage, time.Duration) {
+	if m == nil {
+		return nil
+	}
+	return func(s runlog.Stage, d time.Duration) {
+		m.stages.WithLabelValues(controller, string(s)).Observe(d.Seconds())
 	}
 }
 

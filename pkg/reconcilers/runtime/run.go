@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"github.com/leat-dev/leat/pkg/runlog"
 )
 
 // ErrSuperseded is the cause with which an interruptible part of a run ends
@@ -18,6 +20,8 @@ type Run struct {
 	*Claim
 	// ID names the run in logs and records.
 	ID string
+	// Log records the run. It may be nil.
+	Log *runlog.Run
 
 	controller *Controller
 	holdsSlot  bool

@@ -44,14 +44,14 @@ func (t Trigger) Has(o Trigger) bool { return t&o != 0 }
 // Only reports whether the set is not empty and holds nothing but triggers in o.
 func (t Trigger) Only(o Trigger) bool { return t != 0 && t&^o == 0 }
 
-// String lists the triggers for logs.
-func (t Trigger) String() string {
+// Names lists the triggers by the names that they have in the API.
+func (t Trigger) Names() []string {
 	names := []struct {
 		t    Trigger
 		name string
 	}{
-		{Started, "started"}, {Spec, "spec"}, {Requested, "requested"}, {Interval, "interval"},
-		{Retry, "retry"}, {Source, "source"}, {Dependency, "dependency"}, {Config, "config"},
+		{Started, "Start"}, {Spec, "Spec"}, {Requested, "Request"}, {Interval, "Interval"},
+		{Retry, "Retry"}, {Source, "Source"}, {Dependency, "Dependency"}, {Config, "Config"},
 	}
 	var set []string
 	for _, n := range names {
@@ -59,5 +59,8 @@ func (t Trigger) String() string {
 			set = append(set, n.name)
 		}
 	}
-	return strings.Join(set, ",")
+	return set
 }
+
+// String lists the triggers for logs.
+func (t Trigger) String() string { return strings.Join(t.Names(), ",") }
