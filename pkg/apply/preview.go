@@ -47,7 +47,9 @@ type Previewed struct {
 	Ref     target.Ref
 	File    string
 	Tainted bool
-	Action  Action
+	// Action is empty for an object that cannot be planned at all, which is an
+	// Err.
+	Action Action
 	// Reason says why an object is skipped, re-created or not verified.
 	Reason string
 	// Unverified says that the server could not be asked, since the object's

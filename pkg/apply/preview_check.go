@@ -86,7 +86,13 @@ func (v *preview) answered(ctx context.Context, s *sight, w target.Written) (err
 	if !s.pending() {
 		return nil
 	}
-	if s.new, err = v.decode(w.Body); err != nil {
+	body := w.Body
+	if s.takeover {
+		if body, err = v.takenOver(ctx, s, body); err != nil {
+			return err
+		}
+	}
+	if s.new, err = v.decode(body); err != nil {
 		return err
 	}
 	if s.after != noStage && s.crd != nil && s.crd.pending() {

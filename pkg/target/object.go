@@ -65,9 +65,18 @@ func (t *Target) Create(ctx context.Context, id Identity, ref Ref, body []byte, 
 
 // Patch applies a JSON patch.
 func (t *Target) Patch(ctx context.Context, id Identity, ref Ref, patch []byte) (Written, error) {
+	return t.patch(ctx, id, ref, patch, false)
+}
+
+// TryPatch asks what Patch would lead to. It writes nothing.
+func (t *Target) TryPatch(ctx context.Context, id Identity, ref Ref, patch []byte) (Written, error) {
+	return t.patch(ctx, id, ref, patch, true)
+}
+
+func (t *Target) patch(ctx context.Context, id Identity, ref Ref, patch []byte, dryRun bool) (Written, error) {
 	q := url.Values{"fieldManager": {t.opts.FieldManager}}
 	r := request{id: id, method: http.MethodPatch, path: ref.path(ref.Namespace, ref.Name), query: q, contentType: typeJSONPatch, body: patch}
-	return t.write(ctx, ref, r, false)
+	return t.write(ctx, ref, r, dryRun)
 }
 
 func (t *Target) write(ctx context.Context, ref Ref, r request, dryRun bool) (Written, error) {
