@@ -38,26 +38,26 @@ func TestOwnEvents(t *testing.T) {
 		do   func(h cache.ResourceEventHandler)
 		want []string
 	}{
-		{"listed at start", func(h cache.ResourceEventHandler) { h.OnAdd(object(), true) }, []string{"a/x started"}},
-		{"created", func(h cache.ResourceEventHandler) { h.OnAdd(object(), false) }, []string{"a/x spec"}},
+		{"listed at start", func(h cache.ResourceEventHandler) { h.OnAdd(object(), true) }, []string{"a/x Start"}},
+		{"created", func(h cache.ResourceEventHandler) { h.OnAdd(object(), false) }, []string{"a/x Spec"}},
 		{"status", func(h cache.ResourceEventHandler) {
 			h.OnUpdate(object(), object(later, func(p *corev1.Pod) { p.Status.Phase = "x"; p.Finalizers = []string{"f"} }))
 		}, nil},
 		{"spec", func(h cache.ResourceEventHandler) {
 			h.OnUpdate(object(), object(later, func(p *corev1.Pod) { p.Generation = 2 }))
-		}, []string{"a/x spec"}},
+		}, []string{"a/x Spec"}},
 		{"deletion", func(h cache.ResourceEventHandler) {
 			h.OnUpdate(object(), object(later, func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }, func(p *corev1.Pod) { now := metav1.Now(); p.DeletionTimestamp = &now }))
-		}, []string{"a/x spec"}},
+		}, []string{"a/x Spec"}},
 		{"replaced unseen", func(h cache.ResourceEventHandler) {
 			h.OnUpdate(object(), object(later, func(p *corev1.Pod) { p.UID = types.UID("v") }))
-		}, []string{"a/x spec"}},
-		{"request", func(h cache.ResourceEventHandler) { h.OnUpdate(object(asked("1")), object(later, asked("2"))) }, []string{"a/x requested"}},
+		}, []string{"a/x Spec"}},
+		{"request", func(h cache.ResourceEventHandler) { h.OnUpdate(object(asked("1")), object(later, asked("2"))) }, []string{"a/x Request"}},
 		{"request taken back", func(h cache.ResourceEventHandler) { h.OnUpdate(object(asked("1")), object(later)) }, nil},
-		{"gone", func(h cache.ResourceEventHandler) { h.OnDelete(object()) }, []string{"forget a/x", "a/x spec"}},
+		{"gone", func(h cache.ResourceEventHandler) { h.OnDelete(object()) }, []string{"forget a/x", "a/x Spec"}},
 		{"gone unseen", func(h cache.ResourceEventHandler) {
 			h.OnDelete(cache.DeletedFinalStateUnknown{Key: "a/x", Obj: object()})
-		}, []string{"forget a/x", "a/x spec"}},
+		}, []string{"forget a/x", "a/x Spec"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var c calls
@@ -86,14 +86,14 @@ func TestEdge(t *testing.T) {
 		want []string
 	}{
 		{"listed at start", func(h cache.ResourceEventHandler) { h.OnAdd(object(), true) }, nil},
-		{"appears", func(h cache.ResourceEventHandler) { h.OnAdd(object(), false) }, []string{"a/u1 source"}},
+		{"appears", func(h cache.ResourceEventHandler) { h.OnAdd(object(), false) }, []string{"a/u1 Source"}},
 		{"irrelevant", func(h cache.ResourceEventHandler) { h.OnUpdate(object(), object(later)) }, nil},
-		{"relevant", func(h cache.ResourceEventHandler) { h.OnUpdate(object(), object(later, ready)) }, []string{"a/u1 source"}},
+		{"relevant", func(h cache.ResourceEventHandler) { h.OnUpdate(object(), object(later, ready)) }, []string{"a/u1 Source"}},
 		{"resync", func(h cache.ResourceEventHandler) { h.OnUpdate(object(), object(ready)) }, nil},
 		{"nobody uses it", func(h cache.ResourceEventHandler) {
 			h.OnAdd(object(func(p *corev1.Pod) { p.Name = "z" }), false)
 		}, nil},
-		{"vanishes", func(h cache.ResourceEventHandler) { h.OnDelete(object()) }, []string{"a/u1 source"}},
+		{"vanishes", func(h cache.ResourceEventHandler) { h.OnDelete(object()) }, []string{"a/u1 Source"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var c calls
