@@ -12,6 +12,7 @@ import (
 	"github.com/leat-dev/leat/pkg/artifact"
 	"github.com/leat-dev/leat/pkg/build"
 	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
+	"github.com/leat-dev/leat/pkg/runlog"
 )
 
 // attempt is one run on its way.
@@ -50,9 +51,11 @@ func (r *Reconciler) begin(run *runtime.Run, obj *kustomizev1.Kustomization) *at
 		memo: r.memory.get(run.Key, obj.UID), start: r.Clock.Now(), token: requestedAt(obj),
 	}
 	a.requested = a.token != "" && a.token != obj.Status.LastHandledReconcileAt
+	answers := ""
 	if a.requested {
-		run.ID = a.token
+		run.ID, answers = a.token, a.token
 	}
+	run.Log.Answers(obj.Generation, answers)
 	a.full = a.requested || !run.Triggers.Only(partial) || !a.start.Before(a.memo.due)
 	return a
 }
@@ -150,6 +153,7 @@ func (a *attempt) await() (*artifact.View, error) {
 		return nil, a.waiting(meta.ArtifactFailedReason, fmt.Sprintf("source '%s/%s': %v", a.obj.Spec.SourceRef.Kind, key, err))
 	}
 	a.revision, a.originRevision = found.Revision, found.Metadata[meta.OriginRevisionKey]
+	a.run.Log.On(a.revision)
 	if why, soon := a.unready(a.obj, a.revision); why != "" {
 		if way := a.cycle(a.obj); way != nil {
 			return nil, &failure{reason: meta.DependencyNotReadyReason, stalled: true, err: fmt.Errorf(
@@ -177,7 +181,7 @@ func (a *attempt) buildAndApply(ctx context.Context, request build.Request, sett
 	known := a.memo.built
 	err = runtime.Patiently(ctx, a.Clock, a.Grace, func(ctx context.Context) error {
 		var err error
-		if rendered, err = a.Builder.Build(ctx, request); err != nil {
+		if rendered, err = a.build(ctx, request); err != nil {
 			return a.buildFailed(ctx, err)
 		}
 		if done = settled && known.generation == a.obj.Generation && known.digest == rendered.Digest; done {
@@ -192,6 +196,7 @@ func (a *attempt) buildAndApply(ctx context.Context, request build.Request, sett
 	if rendered != nil {
 		a.digest = rendered.Digest
 	}
+	a.recordWork(result)
 	if result != nil {
 		a.changes = result.Changed()
 		a.tellExcluded(result)
@@ -218,6 +223,7 @@ func (a *attempt) buildAndApply(ctx context.Context, request build.Request, sett
 }
 
 func (a *attempt) apply(ctx context.Context, rendered *build.Result) (*apply.Result, error) {
+	planning := a.run.Log.Stage(runlog.Plan, "")
 	plan, err := a.Engine.Plan(ctx, apply.Request{
 		Owner:    owner(a.obj),
 		Identity: a.identity(a.obj),
@@ -226,6 +232,7 @@ func (a *attempt) apply(ctx context.Context, rendered *build.Result) (*apply.Res
 		Prune:    isTrue(a.obj.Spec.Prune),
 		Exclude:  partOfFlux,
 	})
+	planning.End(err, planned(plan))
 	if err != nil {
 		return nil, err
 	}

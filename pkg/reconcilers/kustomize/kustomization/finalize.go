@@ -13,6 +13,7 @@ import (
 	"github.com/leat-dev/leat/pkg/apis/meta"
 	"github.com/leat-dev/leat/pkg/apply"
 	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
+	"github.com/leat-dev/leat/pkg/runlog"
 )
 
 // finalize carries out the deletion policy and lets the object go.
@@ -35,9 +36,12 @@ func (r *Reconciler) finalize(ctx context.Context, run *runtime.Run, obj *kustom
 	if request.Policy == apply.DeletionWaitForTermination {
 		run.Yield() // it may take minutes
 	}
+	stage := run.Log.Stage(runlog.Prune, fmt.Sprintf("the object is being deleted: deletion policy %s", request.Policy))
 	deleting, cancel := run.Interruptible(ctx, runtime.Superseding)
 	result, err := r.Engine.Delete(deleting, request)
 	cancel()
+	stage.End(err, "what was applied is dealt with")
+	recordWork(run.Log, "", result)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return runtime.Result{}, err
@@ -50,15 +54,18 @@ func (r *Reconciler) finalize(ctx context.Context, run *runtime.Run, obj *kustom
 		}
 	}
 	if err != nil {
+		run.Log.End(runlog.Outcome{Phase: runlog.Failed, Message: err.Error(), News: true})
 		return runtime.Result{BackoffLimit: runtime.Period(obj.GetRetryInterval())}, r.deletionFailed(ctx, obj, err)
 	}
 	if orphan != "" {
+		run.Log.Warn(orphan)
 		r.Events.Warning(obj, meta.ReconciliationFailedReason, orphan, nil)
 	}
 	if _, _, err := r.Writer.RemoveFinalizer(ctx, obj, meta.Finalizer); err != nil {
 		return runtime.Result{}, err
 	}
 	r.memory.forget(run.Key)
+	run.Log.End(runlog.Outcome{Phase: runlog.Succeeded, Message: "the object is deleted"})
 	return runtime.Result{}, nil
 }
 

@@ -76,6 +76,7 @@ func (a *attempt) tellExcluded(result *apply.Result) {
 		return
 	}
 	a.memo.excluded, a.memo.excludedIn = told, a.revision
-	a.Events.Warning(a.obj, fluxInstallationSkippedReason, fmt.Sprintf(
-		"The source holds an installation of Flux, which is not started beside Leat; %d object(s) are left out:\n%s", len(lines), told), a.metadata())
+	message := fmt.Sprintf("The source holds an installation of Flux, which is not started beside Leat; %d object(s) are left out:\n%s", len(lines), told)
+	a.run.Log.Warn(message)
+	a.Events.Warning(a.obj, fluxInstallationSkippedReason, message, a.metadata())
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/leat-dev/leat/pkg/apply"
 	"github.com/leat-dev/leat/pkg/object"
 	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
+	"github.com/leat-dev/leat/pkg/runlog"
 )
 
 // checksHealth reports whether the spec asks for health.
@@ -76,6 +77,7 @@ func (a *attempt) healthy(ctx context.Context) error {
 	began := a.Clock.Now()
 	timeout := a.memo.healthDeadline.Sub(began)
 	err := fmt.Errorf("the timeout of %s was over before health could be checked", a.obj.GetTimeout())
+	stage := a.run.Log.Stage(runlog.Health, fmt.Sprintf("waiting for %d object(s) with a timeout of %s", len(a.memo.health), a.obj.GetTimeout()))
 	if timeout > 0 {
 		message := fmt.Sprintf("Running health checks for revision %s with a timeout of %s", a.revision, a.obj.GetTimeout())
 		err = runtime.Patiently(ctx, a.Clock, a.Grace, func(ctx context.Context) error {
@@ -87,6 +89,7 @@ func (a *attempt) healthy(ctx context.Context) error {
 			a.progress(ctx, message)
 		})
 	}
+	stage.End(err, fmt.Sprintf("%d object(s) are ready", len(a.memo.health)))
 	switch {
 	case err == nil:
 		a.memo.settled = true

@@ -15,6 +15,7 @@ import (
 	"github.com/leat-dev/leat/pkg/apis/meta"
 	"github.com/leat-dev/leat/pkg/apply"
 	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
+	"github.com/leat-dev/leat/pkg/runlog"
 )
 
 func (a *attempt) conditions() *runtime.Conditions {
@@ -64,6 +65,7 @@ func (a *attempt) finish(ctx context.Context, err error) (runtime.Result, error)
 	case !errors.As(err, &f):
 		f = &failure{reason: meta.ReconciliationFailedReason, err: err, system: true}
 	case f.patient:
+		a.run.Log.End(runlog.Outcome{Postponed: true})
 		return runtime.Result{Next: f.patience, Retry: true}, nil
 	}
 	wasTold := runtime.Message(a.obj.Status.Conditions, meta.ReadyCondition) == f.Error()
@@ -84,6 +86,7 @@ func (a *attempt) finish(ctx context.Context, err error) (runtime.Result, error)
 	if err := a.write(ctx); err != nil {
 		return runtime.Result{}, err
 	}
+	a.run.Log.End(a.failedRun(f))
 	a.tellChanges(meta.ProgressingReason)
 	if told := wasTold && (f.waiting || f.stalled); !told && !f.superseded {
 		a.tell(f)
@@ -128,6 +131,10 @@ func (a *attempt) succeeded(ctx context.Context) (runtime.Result, error) {
 	if err := a.write(ctx); err != nil {
 		return runtime.Result{}, err
 	}
+	a.run.Log.End(runlog.Outcome{
+		Phase: runlog.Succeeded, Message: "Applied revision: " + a.revision,
+		News: a.requested || !wasReady || before.ObservedGeneration != a.obj.Generation,
+	})
 	if len(a.changes) == 0 && !wasReady {
 		a.Events.Normal(a.obj, meta.ReconciliationSucceededReason, "Applied revision: "+a.revision, a.metadata())
 	}

@@ -15,6 +15,7 @@ import (
 	sourcev1 "github.com/leat-dev/leat/pkg/apis/source/v1"
 	"github.com/leat-dev/leat/pkg/artifact"
 	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
+	"github.com/leat-dev/leat/pkg/runlog"
 	"github.com/leat-dev/leat/pkg/source/git"
 )
 
@@ -44,9 +45,11 @@ func (r *Reconciler) begin(run *runtime.Run, obj *sourcev1.GitRepository) *attem
 	a := &attempt{Reconciler: r, run: run, obj: obj, stored: obj, status: obj.Status.DeepCopy()}
 	a.token, _ = meta.ReconcileRequested(obj.Annotations)
 	a.requested = a.token != "" && a.token != obj.Status.LastHandledReconcileAt
+	answers := ""
 	if a.requested {
-		run.ID = a.token
+		run.ID, answers = a.token, a.token
 	}
+	run.Log.Answers(obj.Generation, answers)
 	return a
 }
 
@@ -143,13 +146,16 @@ func (a *attempt) fetch(ctx context.Context, auth *git.Auth) (*git.Result, error
 	fetching, release := a.run.Interruptible(fetching, runtime.Spec)
 	defer release()
 	var result *git.Result
+	stage := a.run.Log.Stage(runlog.Fetch, fmt.Sprintf("fetching from %s", redacted(a.obj.Spec.URL)))
 	err := runtime.Patiently(fetching, a.Clock, a.Grace, func(ctx context.Context) (err error) {
 		result, err = a.Fetcher.Fetch(ctx, request)
 		return err
 	}, func() {
 		a.progress(ctx, fmt.Sprintf("fetching from '%s' with a timeout of %s", redacted(a.obj.Spec.URL), timeout))
 	})
+	stage.End(err, found(result))
 	if err == nil {
+		a.run.Log.On(result.Revision)
 		return result, nil
 	}
 	if runtime.IsSuperseded(fetching) {
@@ -166,6 +172,17 @@ func (a *attempt) fetch(ctx context.Context, auth *git.Auth) (*git.Result, error
 		f.condition = meta.StorageOperationFailedCondition
 	}
 	return nil, f
+}
+
+// found says what a fetch has led to.
+func found(r *git.Result) string {
+	switch {
+	case r == nil:
+		return ""
+	case r.Unchanged:
+		return "revision " + r.Revision + " is the one that is there"
+	}
+	return "fetched revision " + r.Revision
 }
 
 func reference(r *sourcev1.GitRepositoryRef) git.Ref {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/leat-dev/leat/pkg/apis/meta"
 	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
+	"github.com/leat-dev/leat/pkg/runlog"
 )
 
 func (a *attempt) conditions() *runtime.Conditions {
@@ -58,6 +59,7 @@ func (a *attempt) finish(ctx context.Context, err error) (runtime.Result, error)
 		f = fetchFailed(meta.FailedReason, err)
 	}
 	if f.superseded {
+		a.run.Log.End(runlog.Outcome{Phase: runlog.Failed, Message: f.Error(), Postponed: true})
 		return runtime.Result{}, nil
 	}
 	wasTold := runtime.Message(a.obj.Status.Conditions, meta.ReadyCondition) == f.Error()
@@ -79,6 +81,7 @@ func (a *attempt) finish(ctx context.Context, err error) (runtime.Result, error)
 	if err := a.write(ctx); err != nil {
 		return runtime.Result{}, err
 	}
+	a.run.Log.End(runlog.Outcome{Phase: runlog.Failed, Message: f.Error(), News: true})
 	if !wasTold || !f.stalled {
 		a.Events.Warning(a.obj, f.reason, f.Error(), a.metadata())
 	}
@@ -103,6 +106,11 @@ func (a *attempt) succeeded(ctx context.Context) (runtime.Result, error) {
 	if err := a.write(ctx); err != nil {
 		return runtime.Result{}, err
 	}
+	a.run.Log.Did(runlog.Work{Digest: a.status.Artifact.Digest})
+	a.run.Log.End(runlog.Outcome{
+		Phase: runlog.Succeeded, Message: message,
+		News: a.fresh != nil || a.requested || !wasReady || a.obj.Status.ObservedGeneration != a.obj.Generation,
+	})
 	switch {
 	case a.fresh != nil:
 		a.Events.Normal(a.obj, meta.NewArtifactReason, fmt.Sprintf("stored artifact for commit '%s'", shortSubject(a.subject)), a.metadata())
