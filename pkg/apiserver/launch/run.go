@@ -23,8 +23,16 @@ type launcher struct {
 	*options.Options
 }
 
-// Run starts a server and serves until ctx ends or etcd fails.
+// Run starts a server, where there are several when it is its turn, and serves
+// until ctx ends or etcd fails.
 func Run(ctx context.Context, o *options.Options) error {
+	if o.LeaderElect {
+		return launcher{o}.runElected(ctx)
+	}
+	return run(ctx, o)
+}
+
+func run(ctx context.Context, o *options.Options) error {
 	p, err := Prepare(ctx, o)
 	if err != nil {
 		return err

@@ -70,6 +70,11 @@ type Options struct {
 	// RegisterAPIServices keeps the APIService objects in the host cluster true.
 	RegisterAPIServices bool
 
+	// LeaderElect lets one of several servers act, and has the others stand by.
+	// PodName is the Pod that this one runs in.
+	LeaderElect bool
+	PodName     string
+
 	// AdoptFluxCRDs takes over groups for which the host cluster serves CRDs.
 	AdoptFluxCRDs bool
 }
@@ -133,6 +138,11 @@ func (o *Options) AddFlags(sections *cliflag.NamedFlagSets) {
 		"Create the APIService objects of this server in the host cluster and keep them true.")
 	fs.BoolVar(&o.AdoptFluxCRDs, "adopt-flux-crds", o.AdoptFluxCRDs,
 		"Take over groups for which the host cluster serves CRDs of Flux. Their objects are hidden while this server is registered.")
+	fs.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect,
+		"Act only while this server holds a Lease in --service-namespace, and stand by while another one does. "+
+			"For several servers with one etcd (--etcd-servers).")
+	fs.StringVar(&o.PodName, "pod-name", o.PodName,
+		"Name of the Pod that this server runs in. With --leader-elect it gets the label leat.dev/active=true while the server acts.")
 
 	o.ServerRun.AddUniversalFlags(sections.FlagSet("generic"))
 	o.Recommended.SecureServing.AddFlags(sections.FlagSet("secure serving"))

@@ -117,6 +117,14 @@ func (o *Options) validateLeat() []error {
 	if o.AdoptFluxCRDs && !o.RegisterAPIServices {
 		errs = append(errs, errors.New("--adopt-flux-crds needs --register-apiservices: without it nothing is taken over"))
 	}
+	if o.LeaderElect && o.Embedded() {
+		errs = append(errs, errors.New("--leader-elect needs --etcd-servers: servers with an etcd of their own each have different objects"))
+	}
+	if o.PodName != "" {
+		for _, problem := range validation.IsDNS1123Subdomain(o.PodName) {
+			errs = append(errs, fmt.Errorf("--pod-name %q: %s", o.PodName, problem))
+		}
+	}
 	if o.Recommended.SecureServing.BindPort == 0 && o.Recommended.SecureServing.Listener == nil {
 		errs = append(errs, errors.New("--secure-port must be set: this server has no other"))
 	}
