@@ -82,7 +82,13 @@ func rank(k object.Key) int {
 	return 4 + len(configurationKinds)
 }
 
-// less orders by stage, rank and key.
+// Compare orders objects as they are applied. Whether the kind of each has
+// namespaces is for the caller to say.
+func Compare(a, b object.Key, aNamespaced, bNamespaced bool) int {
+	return compareOrder(a, b, stageOf(a, aNamespaced), stageOf(b, bNamespaced))
+}
+
+// compareOrder orders by stage, rank and key.
 func compareOrder(a, b object.Key, stageA, stageB stage) int {
 	return cmp.Or(cmp.Compare(stageA, stageB), cmp.Compare(rank(a), rank(b)), a.Compare(b))
 }

@@ -45,16 +45,24 @@ func NewEncrypted(tree build.Tree, r *build.Result) (*Encrypted, error) {
 	return e, nil
 }
 
-// Replace returns fields with <encrypted:file> in the places of what is
-// encrypted, and without what SOPS notes of it. file is the one that declares
-// the object. changed says that there was something.
-func (e *Encrypted) Replace(fields map[string]any, file string) (out map[string]any, changed bool) {
+// EncryptedPlaceholder is what stands for what a file holds encrypted.
+func EncryptedPlaceholder(file string) string { return "<encrypted:" + file + ">" }
+
+// EncryptedMarker is another text for the same, as Marker is for a Secret's.
+func EncryptedMarker(file string) string {
+	return strings.Repeat("+", len(EncryptedPlaceholder(file))+1)
+}
+
+// Replace returns fields with text in the places of what is encrypted, and
+// without what SOPS notes of it. file is the one that declares the object.
+// changed says that there was something.
+func (e *Encrypted) Replace(fields map[string]any, file string, text func(file string) string) (out map[string]any, changed bool) {
 	if metadata, ok := fields["sops"].(map[string]any); ok && metadata["mac"] != nil && metadata["lastmodified"] != nil {
 		fields = maps.Clone(fields)
 		delete(fields, "sops")
 		changed = true
 	}
-	v, replaced := e.replace(fields, file)
+	v, replaced := e.replace(fields, file, text)
 	out, ok := v.(map[string]any)
 	if !ok {
 		return fields, changed
@@ -62,12 +70,12 @@ func (e *Encrypted) Replace(fields map[string]any, file string) (out map[string]
 	return out, changed || replaced
 }
 
-func (e *Encrypted) replace(v any, file string) (any, bool) {
+func (e *Encrypted) replace(v any, file string, text func(string) string) (any, bool) {
 	switch v := v.(type) {
 	case map[string]any:
 		var out map[string]any
 		for key, value := range v {
-			if other, ok := e.replace(value, file); ok {
+			if other, ok := e.replace(value, file, text); ok {
 				if out == nil {
 					out = maps.Clone(v)
 				}
@@ -80,7 +88,7 @@ func (e *Encrypted) replace(v any, file string) (any, bool) {
 	case []any:
 		var out []any
 		for i, value := range v {
-			if other, ok := e.replace(value, file); ok {
+			if other, ok := e.replace(value, file, text); ok {
 				if out == nil {
 					out = append(out, v...)
 				}
@@ -92,7 +100,7 @@ func (e *Encrypted) replace(v any, file string) (any, bool) {
 		}
 	case string:
 		if token := encryptedToken(v); token != "" {
-			return "<encrypted:" + e.source(token, file) + ">", true
+			return text(e.source(token, file)), true
 		}
 	}
 	return v, false

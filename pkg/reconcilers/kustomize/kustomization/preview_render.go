@@ -1,0 +1,222 @@
+package kustomization
+
+import (
+	"context"
+	"errors"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/leat-dev/leat/pkg/artifact"
+	"github.com/leat-dev/leat/pkg/build"
+	"github.com/leat-dev/leat/pkg/object"
+	"github.com/leat-dev/leat/pkg/preview"
+)
+
+// rendition is what was made of a tree.
+type rendition struct{ objects []object.Object }
+
+// buildKey names a rendition of a preview.
+type buildKey struct {
+	tree artifact.Digest
+	// public says which of the variables were used.
+	public bool
+}
+
+// rendered is a side after the build.
+type rendered struct {
+	*side
+	// real is what the reconciler would apply, public what of it may be shown:
+	// the same objects in the same order. They are the same where nothing is
+	// secret, and in foreign content, of which nothing but public is rendered.
+	real, public []object.Object
+}
+
+// secretly says that the i-th object holds something that may not be shown.
+func (r *rendered) secretly(i int) bool {
+	return !equality.Semantic.DeepEqual(r.real[i].Object, r.public[i].Object)
+}
+
+// renderSide renders a side with and without what may not be shown.
+//
+// The public rendering comes first. Its errors quote no secret, since there was
+// none in it; an error that only the real one has is told without its words.
+func (g *glance) renderSide(ctx context.Context, s *side) (*rendered, error) {
+	public, err := g.render(ctx, s, true)
+	if err != nil {
+		return nil, err
+	}
+	if g.foreign || !g.values.secret {
+		return &rendered{s, public.objects, public.objects}, nil
+	}
+	real, err := g.render(ctx, s, false)
+	var e *build.Error
+	if errors.As(err, &e) && e.Input() {
+		return nil, g.invalid(e.File, "building with the values of Secrets that you may not get fails, so the reason is not shown here"+inObject(e))
+	}
+	if err != nil {
+		return nil, g.buildStatus(err, s)
+	}
+	out := &rendered{s, real.objects, public.objects}
+	if !sameObjects(out.real, out.public) {
+		return nil, errors.New("rendering with and without secret values gave other objects")
+	}
+	return out, nil
+}
+
+func inObject(e *build.Error) string {
+	if e.Object == "" {
+		return ""
+	}
+	return ": " + e.Object
+}
+
+func sameObjects(a, b []object.Object) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Key() != b[i].Key() {
+			return false
+		}
+	}
+	return true
+}
+
+// render builds a side once with each of the variables. Errors of the public way
+// are API statuses, those of the other one are as they are.
+func (g *glance) render(ctx context.Context, s *side, public bool) (*rendition, error) {
+	key := buildKey{s.tree.Digest(), public}
+	if known := g.builds[key]; known != nil {
+		return known, nil
+	}
+	variables := g.values.other
+	if public {
+		variables = g.values.public
+	}
+	result, err := g.Builder.Build(ctx, build.Request{
+		Tenant: g.obj.Namespace, Tree: s.tree, Options: buildOptions(&g.obj.Spec), Variables: variables,
+	})
+	if err != nil {
+		if build.ReasonOf(err) == build.ReasonStore && !g.foreign {
+			g.Refetch(sourceKey(g.obj))
+		}
+		if public {
+			err = g.buildStatus(err, s)
+		}
+		return nil, err
+	}
+	out := &rendition{result.Objects}
+	if g.foreign {
+		if err := out.hideEncrypted(s, result, public); err != nil {
+			return nil, err
+		}
+		// Where it is decrypted, what is live is secret in these places.
+		g.values.secret = g.values.secret || len(result.Encrypted) > 0
+	}
+	g.builds[key] = out
+	return out, nil
+}
+
+func (g *glance) buildStatus(err error, s *side) error {
+	return preview.BuildStatus(err, g.kind(), g.obj.Name, s.upload)
+}
+
+// hideEncrypted puts the names of files in the places of what is encrypted in
+// them, or other texts where the rendition is not to be shown. In foreign content
+// it is not decrypted, and its text tells nothing.
+func (r *rendition) hideEncrypted(s *side, result *build.Result, public bool) error {
+	encrypted, err := preview.NewEncrypted(s.tree, result)
+	if err != nil {
+		return err
+	}
+	objects := make([]object.Object, len(r.objects))
+	text := preview.EncryptedMarker
+	if public {
+		text = preview.EncryptedPlaceholder
+	}
+	for i, o := range r.objects {
+		fields, changed := encrypted.Replace(o.Object, o.File, text)
+		objects[i] = o
+		objects[i].Unstructured = &unstructured.Unstructured{Object: fields}
+		objects[i].Tainted = o.Tainted || changed
+	}
+	r.objects = objects
+	return nil
+}
+
+// witnesses say, object by object, what of the live ones is secret. What is
+// applied was rendered from the revision of the last success or, after a failure
+// half way, from the current one; both are rendered twice. They know nothing of
+// objects that left the set before.
+//
+// Where neither can be rendered, the side that is looked at is all there is.
+func (g *glance) witnesses(ctx context.Context, looked *rendered) (map[object.Key][]preview.Witness, bool) {
+	out := map[object.Key][]preview.Witness{}
+	if !g.values.secret && !g.foreign {
+		return out, false
+	}
+	known := false
+	var last *side
+	if revision := g.obj.Status.LastAppliedRevision; revision != "" {
+		last, _ = g.retained(revision)
+	}
+	current, _ := g.current()
+	for _, s := range []*side{last, current} {
+		if s == nil {
+			continue
+		}
+		public, err := g.render(ctx, s, true)
+		if err != nil {
+			continue
+		}
+		other, err := g.render(ctx, s, false)
+		if err != nil || !sameObjects(public.objects, other.objects) {
+			continue
+		}
+		known = true
+		addWitnesses(out, other.objects, public.objects)
+	}
+	if !g.foreign {
+		addWitnesses(out, looked.real, looked.public)
+	} else if !known {
+		if other, err := g.render(ctx, looked.side, false); err == nil && sameObjects(other.objects, looked.public) {
+			addWitnesses(out, other.objects, looked.public)
+		}
+	}
+	return out, known
+}
+
+func addWitnesses(to map[object.Key][]preview.Witness, secret, public []object.Object) {
+	for i := range secret {
+		key := secret[i].Key()
+		to[key] = append(to[key], preview.Witness{Real: secret[i].Object, Public: public[i].Object})
+	}
+}
+
+// witnessesOf finds those of a live object.
+func witnessesOf(all map[object.Key][]preview.Witness, live object.Key) []preview.Witness {
+	if found, ok := all[live]; ok || live.Namespace != "" {
+		return found
+	}
+	for key, found := range all {
+		if isOf(key, live) {
+			return found
+		}
+	}
+	return nil
+}
+
+// tells whether some witness has something secret.
+func tells(witnesses []preview.Witness) bool {
+	for _, w := range witnesses {
+		if !equality.Semantic.DeepEqual(w.Real, w.Public) {
+			return true
+		}
+	}
+	return false
+}
+
+func copyOf(fields map[string]any) *unstructured.Unstructured {
+	return (&unstructured.Unstructured{Object: fields}).DeepCopy()
+}
