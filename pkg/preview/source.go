@@ -19,6 +19,10 @@ type Source interface {
 	// a consumer of the source: they name the ref, and neither credentials nor
 	// addresses.
 	Peek(ctx context.Context, namespace, name, ref string) (*Peeked, error)
+	// Sift leaves out of a tree that a caller sent what the source would have
+	// left out of it. A build that takes all manifests of a directory would see
+	// more than the source ever shows otherwise.
+	Sift(ctx context.Context, namespace, name string, tree *artifact.Tree) (*artifact.Tree, error)
 }
 
 // Peeked is what was fetched for a preview.

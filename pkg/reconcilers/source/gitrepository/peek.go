@@ -18,6 +18,7 @@ import (
 	"github.com/leat-dev/leat/pkg/preview"
 	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
 	"github.com/leat-dev/leat/pkg/source/git"
+	"github.com/leat-dev/leat/pkg/source/ignore"
 )
 
 // The defaults of PeekerConfig.
@@ -33,6 +34,8 @@ type PeekerConfig struct {
 	Fetcher Fetcher
 	// Core reads Secrets of the cluster.
 	Core corev1client.CoreV1Interface
+	// Artifacts holds the trees.
+	Artifacts *artifact.Store
 
 	// Garbage is called when there may be something to collect in the store.
 	Garbage func()
@@ -96,6 +99,23 @@ func (p *Peeker) Peek(ctx context.Context, namespace, name, ref string) (*previe
 	}
 	p.Garbage()
 	return &preview.Peeked{Revision: result.Revision, Tree: result.Tree}, nil
+}
+
+// Sift implements preview.Source.
+func (p *Peeker) Sift(ctx context.Context, namespace, name string, tree *artifact.Tree) (*artifact.Tree, error) {
+	obj, err := p.GitRepositories.GitRepositories(namespace).Get(name)
+	if err != nil {
+		return nil, err
+	}
+	sifted, err := ignore.Sift(ctx, p.Artifacts, tree, obj.Spec.Ignore)
+	if rules := (*ignore.RulesError)(nil); errors.As(err, &rules) {
+		return nil, apierrors.NewBadRequest("the uploaded tree: " + rules.Error())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("leaving out of an uploaded tree what GitRepository %s/%s ignores: %w", namespace, name, err)
+	}
+	p.Garbage()
+	return sifted, nil
 }
 
 // refuse refuses what the reconciler refuses. Were a field ignored here, content

@@ -29,6 +29,7 @@ type world struct {
 	objects    *runtimetest.Server[*sourcev1.GitRepository]
 	host       *fake.Clientset
 	artifacts  *artifact.Store
+	fetcher    *git.Fetcher
 	events     *runtimetest.Events
 	clock      *testingclock.FakeClock
 	controller *runtime.Controller
@@ -61,6 +62,7 @@ func newWorld(t *testing.T, o gitserver.Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.fetcher = fetcher
 	r := New(Config{
 		GitRepositories: sourcelisters.NewGitRepositoryLister(w.objects.Indexer()),
 		Writer:          runtime.NewWriter(Controller, func(ns string) runtime.Client[*sourcev1.GitRepository] { return w.objects.In(ns) }),
