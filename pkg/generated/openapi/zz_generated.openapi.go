@@ -1732,6 +1732,13 @@ func schema_pkg_apis_leat_v1alpha1_DiffOptions(ref common.ReferenceCallback) com
 							Format:      "",
 						},
 					},
+					"prune": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Whether to show what would be deleted. With a DiffRequest the request says so. Defaults to what the object says.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
 					"id": {
 						SchemaProps: spec.SchemaProps{
 							Description: "ID of a preview that was answered with 202, whose result is wanted.",

@@ -68,6 +68,12 @@ type DiffOptions struct {
 	// +optional
 	To string `json:"to,omitempty"`
 
+	// Whether to show what would be deleted. With a DiffRequest the request says
+	// so. Defaults to what the object says.
+	//
+	// +optional
+	Prune *bool `json:"prune,omitempty"`
+
 	// ID of a preview that was answered with 202, whose result is wanted.
 	//
 	// +optional
@@ -80,6 +86,7 @@ func (DiffOptions) SwaggerDoc() map[string]string {
 		"output": "How the result is written: json or yaml (a DiffResult), text (a unified diff) or markdown. Defaults to json.",
 		"from":   "What the old values are of: live, current, or a retained revision. Defaults to live.",
 		"to":     "What the new values are of: live, current, or a retained revision. Defaults to current.",
+		"prune":  "Whether to show what would be deleted. With a DiffRequest the request says so. Defaults to what the object says.",
 		"id":     "ID of a preview that was answered with 202, whose result is wanted.",
 	}
 }

@@ -207,6 +207,11 @@ func (in *DiffObject) DeepCopy() *DiffObject {
 func (in *DiffOptions) DeepCopyInto(out *DiffOptions) {
 	*out = *in
 	out.TypeMeta = in.TypeMeta
+	if in.Prune != nil {
+		in, out := &in.Prune, &out.Prune
+		*out = new(bool)
+		**out = **in
+	}
 	return
 }
 
