@@ -3,7 +3,9 @@ package subresource
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/conversion"
@@ -17,6 +19,8 @@ import (
 func AddToScheme(scheme *runtime.Scheme) error {
 	return errors.Join(
 		addOptions(scheme, readArtifactOptions),
+		addOptions(scheme, readBuildOptions),
+		addOptions(scheme, readDiffOptions),
 		addOptions(scheme, readLogOptions),
 		addOptions(scheme, readHistoryOptions),
 		addOptions(scheme, readTreeOptions),
@@ -35,8 +39,29 @@ func addOptions[T any, O options[T]](scheme *runtime.Scheme, read func(url.Value
 	empty := O(new(T))
 	scheme.AddKnownTypes(schema.GroupVersion{Version: "v1"}, empty)
 	return scheme.AddConversionFunc((*url.Values)(nil), empty, func(from, to any, _ conversion.Scope) error {
-		return read(*from.(*url.Values), to.(O))
+		query := *from.(*url.Values)
+		if err := checkLengths(query); err != nil {
+			return err
+		}
+		return read(query, to.(O))
 	})
+}
+
+// maxParameter is the length of the value of a parameter, in bytes. Revisions and
+// paths are the longest that there are.
+const maxParameter = 1024
+
+// checkLengths refuses values that can name nothing, before they are looked up
+// and repeated in an answer.
+func checkLengths(query url.Values) error {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		for _, value := range query[name] {
+			if len(value) > maxParameter {
+				return fmt.Errorf("query parameter %.40q: it has %d bytes and may not have more than %d", name, len(value), maxParameter)
+			}
+		}
+	}
+	return nil
 }
 
 // boolean reads a parameter that is true or false. Without a value, as in
