@@ -37,6 +37,8 @@ type Config struct {
 	// Instance is the name of this process in events, a pod's for example.
 	Instance string
 
+	// Previews may be nil: then none are made.
+	Previews *Previews
 	// Metrics and Objects may be nil. Clock defaults to the real one.
 	Metrics *runtime.Metrics
 	Objects *ObjectMetrics

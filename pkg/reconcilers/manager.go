@@ -86,7 +86,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	kustomizations, err := m.newKustomizations(ctx, sources)
+	kustomizations, announce, err := m.newKustomizations(ctx, sources)
 	if err != nil {
 		return err
 	}
@@ -96,6 +96,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	if !cache.WaitForCacheSync(ctx.Done(), m.informers.sources.Informer().HasSynced, m.informers.kustomizations.Informer().HasSynced) {
 		return nil // stopped while it waited
 	}
+	announce()
 	m.synced.Store(true)
 	klog.FromContext(ctx).Info("Reconciling", "concurrency", m.o.Concurrency)
 	running.Go(func() { m.janitor.run(ctx, m.informers.sources.Lister()) })
@@ -130,7 +131,9 @@ func (m *Manager) newSources(ctx context.Context) (*runtime.Controller, error) {
 	return c, nil
 }
 
-func (m *Manager) newKustomizations(ctx context.Context, sources *runtime.Controller) (*runtime.Controller, error) {
+// newKustomizations also prepares the previews of Kustomizations; announce makes
+// them known.
+func (m *Manager) newKustomizations(ctx context.Context, sources *runtime.Controller) (c *runtime.Controller, announce func(), err error) {
 	lister := m.informers.kustomizations.Lister()
 	r := kustomization.New(kustomization.Config{
 		Kustomizations: lister, GitRepositories: m.informers.sources.Lister(),
@@ -145,20 +148,21 @@ func (m *Manager) newKustomizations(ctx context.Context, sources *runtime.Contro
 		NoCrossNamespaceRefs:  m.o.NoCrossNamespaceRefs,
 		Clock:                 m.o.Clock, Metrics: m.o.Metrics,
 	})
-	c, err := m.newController(kustomization.MetricsName, kustomizev1.KustomizationKind, r, func(k runtime.Key) (metav1.Object, error) {
+	c, err = m.newController(kustomization.MetricsName, kustomizev1.KustomizationKind, r, func(k runtime.Key) (metav1.Object, error) {
 		return lister.Kustomizations(k.Namespace).Get(k.Name)
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	err = kustomization.Connect(kustomization.Informers{
 		Kustomizations: m.informers.kustomizations.Informer(), GitRepositories: m.informers.sources.Informer(),
 		ConfigMaps: m.informers.configMaps, Secrets: m.informers.secrets,
 	}, c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return c, nil
+	announce, err = m.newPreviews(r)
+	return c, announce, err
 }
 
 func (m *Manager) newController(name, kind string, r runtime.Reconciler, get func(runtime.Key) (metav1.Object, error)) (*runtime.Controller, error) {
