@@ -13,7 +13,8 @@ import (
 
 // Delete ends an owner: its objects are deleted or left, as the policy says,
 // and its inventory is forgotten. On an error the inventory holds what is still
-// to be deleted.
+// to be deleted. An unconfirmed inventory deletes nothing, whatever the policy: its
+// owner may have been deleted and made again since the backup.
 func (e *Engine) Delete(ctx context.Context, r DeleteRequest) (*Result, error) {
 	inv, err := e.store.Load(ctx, r.Owner.UID)
 	if err != nil {
@@ -39,6 +40,10 @@ func (e *Engine) Delete(ctx context.Context, r DeleteRequest) (*Result, error) {
 	entries := append([]Entry(nil), inv.Entries...)
 	sortForDeletion(entries)
 	pr := pruner{e: e, owner: r.Owner, id: r.Identity}
+	if inv.Unconfirmed {
+		res.Spared = pr.spare(ctx, entries)
+		return res, e.forget(ctx, r.Owner.UID)
+	}
 	end, err := e.terminate(ctx, &pr, entries, wait)
 	if err != nil {
 		return nil, err

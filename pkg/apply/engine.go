@@ -1,6 +1,8 @@
 package apply
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -42,4 +44,14 @@ func NewEngine(t *target.Target, s InventoryStore, o EngineOptions) *Engine {
 		o.Clock = clock.RealClock{}
 	}
 	return &Engine{target: t, store: s, opts: o, claims: newClaims()}
+}
+
+// Confirmed says whether the inventory of an owner can be trusted. One that comes
+// from a backup cannot, until a run has succeeded: see Inventory.
+func (e *Engine) Confirmed(ctx context.Context, uid string) (bool, error) {
+	inv, err := e.store.Load(ctx, uid)
+	if err != nil {
+		return false, fmt.Errorf("loading the inventory: %w", err)
+	}
+	return !inv.Unconfirmed, nil
 }

@@ -25,6 +25,8 @@ type Plan struct {
 	items, excluded []*item
 	// prune are the entries that left the set, in the order of deletion.
 	prune []Entry
+	// stale are those instead where the inventory is unconfirmed: they are left.
+	stale []Entry
 }
 
 // Pending says whether the plan would touch the cluster.
@@ -134,10 +136,16 @@ func (p *Plan) match() {
 	if !p.req.Prune {
 		return
 	}
+	left := make([]Entry, 0, len(recorded))
 	for _, en := range recorded {
-		p.prune = append(p.prune, *en)
+		left = append(left, *en)
 	}
-	sortForDeletion(p.prune)
+	sortForDeletion(left)
+	if p.old.Unconfirmed {
+		p.stale = left
+	} else {
+		p.prune = left
+	}
 }
 
 // decide says what is to be done with the item, as far as is known without

@@ -23,7 +23,38 @@ func (r *run) prune(ctx context.Context) error {
 	pr := pruner{e: r.e, owner: r.p.req.Owner, id: r.p.req.Identity}
 	err := pr.all(ctx, r.p.prune)
 	r.left, r.deleted = pr.left, pr.done
+	r.spared = pr.spare(ctx, r.p.stale)
+	r.confirmed = err == nil
 	return err
+}
+
+// spare returns which objects of entries are still there and this owner's. None of
+// them is touched: the entries come from a backup, and what they say may have been
+// true then and not be now. What the owner asked for between the backup and the
+// restore is not known, nor what others have asked for.
+func (pr *pruner) spare(ctx context.Context, entries []Entry) []Change {
+	spared := make([]Change, len(entries))
+	_ = pr.e.each(ctx, len(entries), func(i int) error {
+		en := &entries[i]
+		change := Change{Key: en.Key, Version: en.Version, Action: ActionSkipped}
+		res, err := pr.e.resource(ctx, en)
+		if err != nil {
+			return nil // nothing of this kind can be reached, nor be deleted
+		}
+		ref := target.Ref{Resource: res, Namespace: en.Namespace, Name: en.Name}
+		live, found, err := pr.e.target.Lookup(ctx, pr.id, ref)
+		switch {
+		case err != nil:
+			change.Reason = "the inventory comes from a backup, and the object cannot be read"
+		case judge(&pr.owner, &live, found, pr.e.claims.byOther(pr.owner.UID, en.Key)).delete:
+			change.Reason = "the inventory comes from a backup"
+		default:
+			return nil
+		}
+		spared[i] = change
+		return nil
+	})
+	return slices.DeleteFunc(spared, func(c Change) bool { return c.Action == "" })
 }
 
 // pruner deletes objects of one owner.

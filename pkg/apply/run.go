@@ -23,9 +23,13 @@ type run struct {
 	pilot *item
 	// saved is the inventory as it is stored.
 	saved *Inventory
-	// left are the entries that were to be pruned and are still there.
+	// left are the entries that were to be pruned and are still there, and until
+	// the run has succeeded those that are to be spared.
 	left    []Entry
 	deleted []Change
+	spared  []Change
+	// confirmed says that the whole set was applied.
+	confirmed bool
 }
 
 // saveTimeout bounds the last save of a run whose context has ended: what was
@@ -36,7 +40,7 @@ const saveTimeout = 5 * time.Second
 // stage by stage and prunes. The Result says how far it got, also with an
 // error.
 func (e *Engine) Apply(ctx context.Context, p *Plan) (*Result, error) {
-	r := &run{e: e, p: p, saved: p.old, left: p.prune}
+	r := &run{e: e, p: p, saved: p.old, left: slices.Concat(p.prune, p.stale)}
 	err := r.do(ctx)
 	if serr := r.finish(ctx, err); err == nil {
 		err = serr
@@ -226,7 +230,10 @@ func (it *item) fresh() bool { return it.pending() }
 // inventory is what is to be saved at this moment: the objects of the set for
 // which holds is true, and what was to be pruned and is not.
 func (r *run) inventory(holds func(*item) bool) *Inventory {
-	inv := &Inventory{Entries: make([]Entry, 0, len(r.p.items)+len(r.left))}
+	inv := &Inventory{
+		Entries:     make([]Entry, 0, len(r.p.items)+len(r.left)),
+		Unconfirmed: r.p.old.Unconfirmed && !r.confirmed,
+	}
 	for _, it := range r.p.items {
 		if holds(it) {
 			inv.Entries = append(inv.Entries, it.entry)
@@ -238,7 +245,7 @@ func (r *run) inventory(holds func(*item) bool) *Inventory {
 }
 
 func (r *run) save(ctx context.Context, inv *Inventory) error {
-	if slices.Equal(inv.Entries, r.saved.Entries) {
+	if slices.Equal(inv.Entries, r.saved.Entries) && inv.Unconfirmed == r.saved.Unconfirmed {
 		return nil
 	}
 	if err := r.e.store.Save(ctx, r.p.req.Owner.UID, inv); err != nil {
@@ -261,7 +268,7 @@ func (r *run) finish(ctx context.Context, err error) error {
 }
 
 func (r *run) result() *Result {
-	res := &Result{Inventory: r.saved}
+	res := &Result{Inventory: r.saved, Spared: r.spared}
 	for _, it := range r.p.items {
 		res.Changes = append(res.Changes, it.outcome())
 		if it.action != ActionSkipped {

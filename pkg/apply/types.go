@@ -29,6 +29,11 @@ type Owner struct {
 type Inventory struct {
 	// Entries are sorted by key.
 	Entries []Entry `json:"entries"`
+	// Unconfirmed says that the inventory comes from a backup: what has happened
+	// to its objects since then is not known. Nothing is deleted because of it.
+	// The first run that succeeds confirms what its set holds and forgets the
+	// rest.
+	Unconfirmed bool `json:"unconfirmed,omitempty"`
 }
 
 // Entry is one object of an inventory.
@@ -138,6 +143,9 @@ type Result struct {
 	// Changes holds every object of the set in the order of apply, then the
 	// deleted ones and the excluded ones.
 	Changes []Change
+	// Spared are objects that would have been deleted, and are left and forgotten
+	// because the inventory that lists them is an unconfirmed one.
+	Spared []Change
 	// Inventory is what was saved last.
 	Inventory *Inventory
 	// Health names the objects to wait for when all applied ones are to be
