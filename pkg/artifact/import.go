@@ -200,8 +200,12 @@ func (i *importer) take(h *tar.Header, content io.Reader) error {
 		_, err := i.writer.draft(name)
 		return err
 	}
-	if h.Size > i.writer.limits.FileSize {
-		return &LimitError{Limit: "file size", Max: i.writer.limits.FileSize, Path: name}
+	// What a header promises is refused before it is read.
+	switch l := i.writer.limits; {
+	case h.Size > l.FileSize:
+		return &LimitError{Limit: "file size", Max: l.FileSize, Path: name}
+	case h.Size > l.TotalSize-i.writer.bytes:
+		return &LimitError{Limit: "bytes in a tree", Max: l.TotalSize, Path: name}
 	}
 	_, err := i.writer.File(name, h.Mode&0o100 != 0, content)
 	if broken := formatError(err); broken != nil {
