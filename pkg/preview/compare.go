@@ -1,6 +1,7 @@
 package preview
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -189,12 +190,14 @@ func (c *comparer) add(path string, before, after *shown) {
 		if side.from == nil {
 			continue
 		}
-		text, err := json.Marshal(side.from.value)
-		if err != nil {
+		var text bytes.Buffer
+		e := json.NewEncoder(&text)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(side.from.value); err != nil {
 			c.err = fmt.Errorf("encoding the field %s: %w", path, err)
 			return
 		}
-		*side.to = &leatv1alpha1.JSONValue{Raw: text}
+		*side.to = &leatv1alpha1.JSONValue{Raw: bytes.TrimSpace(text.Bytes())}
 		field.Masked = field.Masked || side.from.masked
 	}
 	c.fields = append(c.fields, field)
