@@ -74,15 +74,16 @@ generate: ## Generate deep copies, OpenAPI, clients, informers and listers.
 	@hack/update-codegen.sh
 
 .PHONY: verify
-verify: verify-format verify-vet verify-lint verify-generated verify-tidy verify-licences ## All checks besides the tests.
+verify: verify-format verify-vet verify-lint verify-generated verify-tidy verify-licences verify-monitoring ## All checks besides the tests.
 
-.PHONY: verify-format verify-vet verify-lint verify-generated verify-tidy verify-licences
+.PHONY: verify-format verify-vet verify-lint verify-generated verify-tidy verify-licences verify-monitoring
 verify-format:
 	@out=$$(gofmt -l cmd pkg test hack); if [ -n "$$out" ]; then echo "not formatted by gofmt:"; echo "$$out"; exit 1; fi
 
 verify-vet:
 	@go vet ./...
 	@cd hack/devcluster && go vet -trimpath ./...
+	@cd hack/monitoring && go vet ./...
 
 verify-lint: bin/golangci-lint
 	@bin/golangci-lint run ./...
@@ -91,13 +92,19 @@ verify-generated:
 	@hack/verify-codegen.sh
 
 verify-tidy:
-	@for m in . hack/devcluster hack/tools; do (cd $$m && go mod tidy -diff) || { echo "$$m: go.mod is not tidy: run go mod tidy there"; exit 1; }; done
+	@for m in . hack/devcluster hack/tools hack/monitoring; do (cd $$m && go mod tidy -diff) || { echo "$$m: go.mod is not tidy: run go mod tidy there"; exit 1; }; done
 
 verify-licences: bin/licences
 	@bin/licences ./cmd/leat-apiserver ./cmd/leat-build
+
+verify-monitoring: bin/monitoring
+	@bin/monitoring artifacts/monitoring/*
 
 bin/golangci-lint: hack/tools/go.mod hack/tools/go.sum
 	@hack/build.sh $@ hack/tools '2 minutes' -ldflags '$(LDFLAGS)' github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 bin/licences: $(TOOLS_SOURCES)
 	@cd hack/tools && go build -o ../../bin/licences ./licences
+
+bin/monitoring: $(wildcard hack/monitoring/*)
+	@hack/build.sh $@ hack/monitoring 'half a minute' -ldflags '$(LDFLAGS)' .

@@ -8,10 +8,10 @@ import (
 // count tells the metrics of a build that was needed. What is put right although
 // the build gave what was applied last has drifted.
 func (a *attempt) count(known *built, rendered *build.Result) {
-	if known == nil || known.digest != rendered.Digest {
-		a.Metrics.Built(MetricsName, runtime.BuildNew)
-		return
+	result, drifted := runtime.BuildNew, 0
+	if known != nil && known.digest == rendered.Digest {
+		result, drifted = runtime.BuildSame, len(a.changes)
 	}
-	a.Metrics.Built(MetricsName, runtime.BuildSame)
-	a.Metrics.Drifted(MetricsName, len(a.changes))
+	a.Metrics.Built(MetricsName, result)
+	a.Metrics.Drifted(MetricsName, drifted)
 }
