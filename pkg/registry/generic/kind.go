@@ -38,6 +38,9 @@ type Kind[O Object, Spec, Status any] struct {
 	// InitialStatus makes the status of an object that was never reconciled.
 	InitialStatus func() Status
 
+	// Suspend sets spec.suspend.
+	Suspend func(O, bool)
+
 	// Summary reads what the columns and subresources of all kinds need to know.
 	Summary func(O) Summary
 

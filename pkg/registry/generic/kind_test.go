@@ -65,6 +65,7 @@ func newLeafKind() *Kind[*leaf, leafSpec, leafStatus] {
 		NewList:          func() runtime.Object { return &leafList{} },
 		Parts:            func(l *leaf) (*leafSpec, *leafStatus) { return &l.Spec, &l.Status },
 		InitialStatus:    func() leafStatus { return leafStatus{ObservedGeneration: -1} },
+		Suspend:          func(l *leaf, suspended bool) { l.Spec.Withered = suspended },
 		Summary: func(l *leaf) Summary {
 			return Summary{Suspended: l.Spec.Withered, Conditions: l.Status.Conditions, ObservedGeneration: l.Status.ObservedGeneration}
 		},

@@ -23,7 +23,7 @@ type statusStrategy[O Object, Spec, Status any] struct {
 
 // GetResetFields names what a write of the status cannot set.
 func (s statusStrategy[O, Spec, Status]) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return s.resetFields("metadata", "spec")
+	return s.resetFields(fieldpath.MakePathOrDie("metadata"), fieldpath.MakePathOrDie("spec"))
 }
 
 // PrepareForUpdate takes the status of the request and the rest of the stored

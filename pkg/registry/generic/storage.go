@@ -34,6 +34,7 @@ type REST struct {
 
 	served     schema.GroupVersionKind
 	summary    func(runtime.Object) Summary
+	suspend    func(runtime.Object, bool)
 	shortNames []string
 	categories []string
 }
@@ -143,6 +144,7 @@ func NewStorage[O Object, Spec, Status any](kind *Kind[O, Spec, Status], env Env
 		Store:      store,
 		served:     kind.GroupVersionKind,
 		summary:    summary,
+		suspend:    func(obj runtime.Object, suspended bool) { kind.Suspend(obj.(O), suspended) },
 		shortNames: kind.ShortNames,
 		categories: kind.Categories,
 	}

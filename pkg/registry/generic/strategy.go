@@ -58,33 +58,31 @@ func (s strategy[O, Spec, Status]) Canonicalize(runtime.Object) {}
 
 // GetResetFields names what a write of the spec cannot set.
 func (s strategy[O, Spec, Status]) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return s.resetFields("status")
+	return s.resetFields(append(suspensionFields(), fieldpath.MakePathOrDie("status"))...)
 }
 
-func (s strategy[O, Spec, Status]) resetFields(names ...string) map[fieldpath.APIVersion]*fieldpath.Set {
-	set := fieldpath.NewSet()
-	for _, name := range names {
-		set.Insert(fieldpath.MakePathOrDie(name))
-	}
+func (s strategy[O, Spec, Status]) resetFields(paths ...fieldpath.Path) map[fieldpath.APIVersion]*fieldpath.Set {
 	return map[fieldpath.APIVersion]*fieldpath.Set{
-		fieldpath.APIVersion(s.kind.GroupVersionKind.GroupVersion().String()): set,
+		fieldpath.APIVersion(s.kind.GroupVersionKind.GroupVersion().String()): fieldpath.NewSet(paths...),
 	}
 }
 
 // PrepareForCreate starts the object's life: first generation, nothing observed.
-func (s strategy[O, Spec, Status]) PrepareForCreate(_ context.Context, obj runtime.Object) {
+func (s strategy[O, Spec, Status]) PrepareForCreate(ctx context.Context, obj runtime.Object) {
 	o := obj.(O)
 	o.SetGeneration(1)
+	settleSuspension(ctx, o, nil, s.kind.Summary(o).Suspended)
 	_, status := s.kind.Parts(o)
 	*status = s.kind.InitialStatus()
 }
 
 // PrepareForUpdate keeps the status and moves the generation with the spec.
-func (s strategy[O, Spec, Status]) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+func (s strategy[O, Spec, Status]) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	newObject, oldObject := obj.(O), old.(O)
 	newSpec, newStatus := s.kind.Parts(newObject)
 	oldSpec, oldStatus := s.kind.Parts(oldObject)
 	*newStatus = *oldStatus
+	settleSuspension(ctx, newObject, oldObject, s.kind.Summary(newObject).Suspended)
 	if !apiequality.Semantic.DeepEqual(*newSpec, *oldSpec) {
 		newObject.SetGeneration(oldObject.GetGeneration() + 1)
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"sync"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,6 +30,7 @@ type storage struct {
 	kind      schema.GroupVersionKind
 	resource  string
 	summarize func(runtime.Object) generic.Summary
+	suspend   func(runtime.Object, bool)
 
 	mu       sync.Mutex
 	version  int
@@ -48,6 +50,7 @@ func newRepositories(objects ...*sourcev1.GitRepository) *storage {
 			return summary
 		},
 	}
+	s.suspend = func(obj runtime.Object, suspended bool) { obj.(*sourcev1.GitRepository).Spec.Suspend = &suspended }
 	for _, o := range objects {
 		s.objects[o.Namespace+"/"+o.Name] = o
 	}
@@ -63,6 +66,7 @@ func newKustomizations(objects ...*kustomizev1.Kustomization) *storage {
 				ObservedGeneration: o.Status.ObservedGeneration, Revision: o.Status.LastAppliedRevision, Attempted: o.Status.LastAttemptedRevision}
 		},
 	}
+	s.suspend = func(obj runtime.Object, suspended bool) { obj.(*kustomizev1.Kustomization).Spec.Suspend = &suspended }
 	for _, o := range objects {
 		s.objects[o.Namespace+"/"+o.Name] = o
 	}
@@ -74,6 +78,8 @@ func (s *storage) Resource() schema.GroupResource {
 	return schema.GroupResource{Group: s.kind.Group, Resource: s.resource}
 }
 func (s *storage) Summarize(obj runtime.Object) generic.Summary { return s.summarize(obj) }
+
+func (s *storage) SetSuspended(obj runtime.Object, suspended bool) { s.suspend(obj, suspended) }
 
 func (s *storage) Get(ctx context.Context, name string, _ *metav1.GetOptions) (runtime.Object, error) {
 	s.mu.Lock()
@@ -94,7 +100,7 @@ func (s *storage) Update(ctx context.Context, name string, info rest.UpdatedObje
 	if err != nil {
 		return nil, false, err
 	}
-	if len(options.DryRun) == 0 {
+	if len(options.DryRun) == 0 && !apiequality.Semantic.DeepEqual(obj, old) {
 		s.put(obj)
 	}
 	return obj, false, nil

@@ -21,6 +21,7 @@ type Parent interface {
 	Served() schema.GroupVersionKind
 	Resource() schema.GroupResource
 	Summarize(runtime.Object) generic.Summary
+	SetSuspended(obj runtime.Object, suspended bool)
 }
 
 var _ Parent = (*generic.REST)(nil)

@@ -251,7 +251,7 @@ func notSuspended(parent Parent, obj runtime.Object) error {
 		return nil
 	}
 	ref := reference(parent, obj)
-	return apierrors.NewConflict(parent.Resource(), ref.Name, fmt.Errorf("%s is suspended: set spec.suspend to false to have it reconciled", ref))
+	return apierrors.NewConflict(parent.Resource(), ref.Name, fmt.Errorf("%s is suspended%s: post to its subresource resume, or set spec.suspend to false, to have it reconciled", ref, suspension(obj)))
 }
 
 func reference(parent Parent, obj runtime.Object) Reference {

@@ -29,6 +29,7 @@ func newKind() *kind {
 		InitialStatus: func() kustomizev1.KustomizationStatus {
 			return kustomizev1.KustomizationStatus{ObservedGeneration: -1}
 		},
+		Suspend: func(o *kustomizev1.Kustomization, suspended bool) { o.Spec.Suspend = &suspended },
 		Summary: func(o *kustomizev1.Kustomization) generic.Summary {
 			return generic.Summary{
 				Suspended:          o.IsSuspended(),

@@ -27,6 +27,7 @@ func newKind() *kind {
 		InitialStatus: func() sourcev1.GitRepositoryStatus {
 			return sourcev1.GitRepositoryStatus{ObservedGeneration: -1}
 		},
+		Suspend:  func(o *sourcev1.GitRepository, suspended bool) { o.Spec.Suspend = &suspended },
 		Summary:  summarize,
 		Columns:  columns(),
 		Validate: validation.ValidateGitRepository,
