@@ -68,16 +68,7 @@ func (s *Store) Import(ctx context.Context, r io.Reader, l ImportLimits) (*Tree,
 		return nil, err
 	}
 	defer w.Abort()
-	l = l.complete()
-	w.limits.FileSize = min(w.limits.FileSize, l.FileSize)
-	w.limits.TotalSize = min(w.limits.TotalSize, l.TotalSize)
-	i := &importer{writer: w, limits: l}
-	i.source = &sourceReader{from: r, left: l.Compressed + 1, limit: l.Compressed}
-	if err := i.read(ctx); err != nil {
-		// What the layers above make of an error of r is not what it was.
-		if i.source.err != nil {
-			err = i.source.err
-		}
+	if err := newImporter(w, r, l).run(ctx); err != nil {
 		return nil, fmt.Errorf("importing an archive: %w", err)
 	}
 	w.dropEmpty(w.root)
@@ -116,6 +107,22 @@ type importer struct {
 	entries int
 	// entry is the name of the last entry, for errors about what follows it.
 	entry string
+}
+
+func newImporter(w *Writer, r io.Reader, l ImportLimits) *importer {
+	l = l.complete()
+	w.limits.FileSize = min(w.limits.FileSize, l.FileSize)
+	w.limits.TotalSize = min(w.limits.TotalSize, l.TotalSize)
+	return &importer{writer: w, limits: l, source: &sourceReader{from: r, left: l.Compressed + 1, limit: l.Compressed}}
+}
+
+func (i *importer) run(ctx context.Context) error {
+	err := i.read(ctx)
+	if err != nil && i.source.err != nil {
+		// What the layers above make of an error of the source is not what it was.
+		return i.source.err
+	}
+	return err
 }
 
 func (i *importer) read(ctx context.Context) error {
