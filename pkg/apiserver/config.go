@@ -48,6 +48,9 @@ type ExtraConfig struct {
 	Groups []Group
 	Clock  clock.WithTicker
 
+	// Authors learns who makes objects run. It may be nil.
+	Authors generic.Authors
+
 	// Start runs when the server serves, Stop while it still does and is about to
 	// end.
 	Start []Hook
@@ -89,6 +92,7 @@ func (c completedConfig) New() (*Server, error) {
 		Schema:      c.extra.Schema,
 		RESTOptions: c.generic.RESTOptionsGetter,
 		Authorizer:  c.generic.Authorization.Authorizer,
+		Authors:     c.extra.Authors,
 		Clock:       c.extra.Clock,
 	}
 	// One call installs all groups, so that the OpenAPI models, and the types that

@@ -11,6 +11,7 @@ import (
 	"github.com/leat-dev/leat/pkg/reconcilers/kustomize/kustomization"
 	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
 	"github.com/leat-dev/leat/pkg/reconcilers/source/gitrepository"
+	"github.com/leat-dev/leat/pkg/runlog"
 )
 
 // Config is what a Manager works with.
@@ -24,6 +25,9 @@ type Config struct {
 	Git       gitrepository.Fetcher
 	Builder   kustomization.Builder
 	Engine    kustomization.Engine
+
+	// Log records the runs. It may be nil.
+	Log *runlog.Log
 
 	// Concurrency is how many objects of a kind run at once, those that wait
 	// for health not counted. Default 20.

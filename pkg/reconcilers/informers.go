@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/metadata/metadatainformer"
@@ -16,6 +17,7 @@ import (
 	kustomizeinformers "github.com/leat-dev/leat/pkg/generated/informers/externalversions/kustomize/v1"
 	sourceinformers "github.com/leat-dev/leat/pkg/generated/informers/externalversions/source/v1"
 	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
+	"github.com/leat-dev/leat/pkg/runlog"
 )
 
 // informers are all that the manager watches.
@@ -49,6 +51,28 @@ func newInformers(leat versioned.Interface, host metadata.Interface) (informers,
 	}
 	in.secrets, err = watched("secrets")
 	return in, err
+}
+
+// forget has the log forget the objects that are deleted from now on. What was
+// deleted while nobody looked is swept by the upkeep.
+func (in informers) forget(log *runlog.Log) error {
+	if log == nil {
+		return nil
+	}
+	deleted := cache.ResourceEventHandlerFuncs{DeleteFunc: func(obj any) {
+		if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+			obj = tombstone.Obj
+		}
+		if o, err := apimeta.Accessor(obj); err == nil {
+			log.Forget(string(o.GetUID()))
+		}
+	}}
+	for _, i := range []cache.SharedIndexInformer{in.sources.Informer(), in.kustomizations.Informer()} {
+		if _, err := i.AddEventHandler(deleted); err != nil {
+			return fmt.Errorf("watching for deleted objects: %w", err)
+		}
+	}
+	return nil
 }
 
 // start starts all informers; running counts them.

@@ -90,6 +90,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := m.informers.forget(m.o.Log); err != nil {
+		return err
+	}
 	m.informers.start(ctx, &running)
 	m.o.Objects.follow(m.informers)
 	klog.FromContext(ctx).Info("Waiting for the objects to reconcile")
@@ -167,7 +170,7 @@ func (m *Manager) newKustomizations(ctx context.Context, sources *runtime.Contro
 
 func (m *Manager) newController(name, kind string, r runtime.Reconciler, get func(runtime.Key) (metav1.Object, error)) (*runtime.Controller, error) {
 	return runtime.NewController(r, runtime.ControllerOptions{
-		Name: name, Kind: kind, Slots: m.o.Concurrency, Clock: m.o.Clock, Metrics: m.o.Metrics,
+		Name: name, Kind: kind, Slots: m.o.Concurrency, Clock: m.o.Clock, Metrics: m.o.Metrics, Log: m.o.Log,
 		Identify: func(k runtime.Key) (runtime.Identity, bool) {
 			obj, err := get(k)
 			if err != nil {

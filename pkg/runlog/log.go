@@ -135,16 +135,13 @@ func (l *Log) Close(ctx context.Context) error { return l.writer.flush(ctx) }
 // Note notes who changed the spec of an object or asked for a run of it. The run
 // that answers it names the user.
 func (l *Log) Note(uid string, n Note) {
-	n.Request, n.User = clean(n.Request, maxName), clean(n.User, maxName)
+	n.Request, n.User = cleanName(n.Request), cleanName(n.User)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	o := l.object(uid)
 	o.notes = addNote(o.notes, n, maxNotes)
 	l.writer.note(uid, n)
 }
-
-// maxName is how long a user's name, an ID or a revision may be.
-const maxName = 256
 
 // Forget drops all that is kept of an object that is gone, and ends its readers.
 func (l *Log) Forget(uid string) {

@@ -3,6 +3,8 @@ package runlog
 import (
 	"slices"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // Note says who gave an object a generation, or asked for a run of it. Exactly one
@@ -20,6 +22,16 @@ const (
 	// that have ended meanwhile.
 	maxUnwritten = 64
 )
+
+// WroteSpec notes who gave an object its generation.
+func (l *Log) WroteSpec(uid types.UID, generation int64, user string) {
+	l.Note(string(uid), Note{Generation: generation, User: user})
+}
+
+// Requested notes who asked for a run of an object.
+func (l *Log) Requested(uid types.UID, request, user string) {
+	l.Note(string(uid), Note{Request: request, User: user})
+}
 
 // addNote adds a note to those of an object, in place of one on the same thing.
 func addNote(notes []Note, n Note, limit int) []Note {

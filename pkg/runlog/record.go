@@ -72,6 +72,20 @@ func (r *Record) size() int { return recordOverhead + len(r.Message) + len(r.Obj
 // maxMessage is how long the message of a record may be.
 const maxMessage = 4 << 10
 
+// maxName is how long the name of a user or an object, an ID or a revision may be.
+const maxName = 768
+
+// cleanName makes a name fit to be kept and shown: a message of one line.
+func cleanName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return utf8.RuneError
+		}
+		return r
+	}, name)
+	return clean(name, maxName)
+}
+
 // clean makes a message fit to be kept and shown: valid UTF-8 of at most limit
 // bytes, without control characters, which a terminal would act on.
 func clean(message string, limit int) string {

@@ -48,7 +48,7 @@ func (l *Log) Begin(o RunOptions) *Run {
 	obj.active++
 	return &Run{
 		log: l, o: obj, observe: o.Observe, started: l.o.Clock.Now(),
-		id: clean(o.ID, maxName), triggers: o.Triggers, asked: asked{generation: o.Generation},
+		id: cleanName(o.ID), triggers: o.Triggers, asked: asked{generation: o.Generation},
 	}
 }
 
@@ -73,7 +73,7 @@ func (r *Run) Answers(generation int64, request string) {
 	}
 	r.log.mu.Lock()
 	defer r.log.mu.Unlock()
-	r.asked = asked{generation: generation, request: clean(request, maxName)}
+	r.asked = asked{generation: generation, request: cleanName(request)}
 	if request != "" {
 		r.id = r.asked.request
 		r.triggers = union([]string{TriggerRequest}, r.triggers)
@@ -87,7 +87,7 @@ func (r *Run) On(revision string) {
 	}
 	r.log.mu.Lock()
 	defer r.log.mu.Unlock()
-	r.revision = clean(revision, maxName)
+	r.revision = cleanName(revision)
 }
 
 // Work is what a run has done.
@@ -105,7 +105,7 @@ func (r *Run) Did(w Work) {
 	}
 	r.log.mu.Lock()
 	defer r.log.mu.Unlock()
-	w.Digest = clean(w.Digest, maxName)
+	w.Digest = cleanName(w.Digest)
 	r.work = w
 }
 
@@ -173,7 +173,7 @@ func (r *Run) append(record Record) {
 	if record.Stage == "" {
 		record.Stage = r.stage
 	}
-	record.Message, record.Object = clean(record.Message, maxMessage), clean(record.Object, maxName*3)
+	record.Message, record.Object = clean(record.Message, maxMessage), cleanName(record.Object)
 	r.log.append(r.o, r, record)
 }
 

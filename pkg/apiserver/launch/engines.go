@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"time"
 
 	"k8s.io/apiserver/pkg/storage/storagebackend"
 	"k8s.io/client-go/rest"
@@ -12,6 +13,7 @@ import (
 	"github.com/leat-dev/leat/pkg/apiserver/options"
 	"github.com/leat-dev/leat/pkg/artifact"
 	"github.com/leat-dev/leat/pkg/record"
+	"github.com/leat-dev/leat/pkg/runlog"
 )
 
 // Engines are what the subresources and the reconcilers share: neither imports
@@ -22,6 +24,9 @@ type Engines struct {
 
 	// Records are what Leat notes down for itself, beside the objects in etcd.
 	Records *record.Store
+
+	// Log is what the runs of all objects record.
+	Log *runlog.Log
 
 	// Host leads to the cluster that this server belongs to, in its own name.
 	Host *rest.Config
@@ -46,9 +51,21 @@ func (o launcher) openEngines(ctx context.Context, transport storagebackend.Tran
 	for _, damage := range artifacts.Damaged() {
 		klog.FromContext(ctx).Error(damage, "Damage in the artifact store was set aside; what it belonged to is fetched again")
 	}
-	return &Engines{
-		Artifacts: artifacts,
-		Records:   record.New(client, path.Join(o.Recommended.Etcd.StorageConfig.Prefix, options.InternalRecords)),
-		Host:      host,
-	}, nil
+	records := record.New(client, path.Join(o.Recommended.Etcd.StorageConfig.Prefix, options.InternalRecords))
+	log := runlog.New(records, runlog.Options{})
+	closers.add(func() error { return closeLog(ctx, log) })
+	return &Engines{Artifacts: artifacts, Records: records, Log: log, Host: host}, nil
+}
+
+// closeTimeout bounds the last writes of the log.
+const closeTimeout = 5 * time.Second
+
+// closeLog writes what the last runs have handed over.
+func closeLog(ctx context.Context, log *runlog.Log) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	if err := log.Close(ctx); err != nil {
+		return fmt.Errorf("writing the last histories: %w", err)
+	}
+	return nil
 }

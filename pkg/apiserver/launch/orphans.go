@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/metadata"
-	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
 	"github.com/leat-dev/leat/pkg/apiserver/quarantine"
@@ -27,8 +26,8 @@ const (
 // removeOrphans removes the objects whose namespace is gone, or is not the one
 // any more that they were created in. Until it is known which those are nothing
 // may be reconciled, so it tries until it has succeeded or ctx ends.
-func removeOrphans(ctx context.Context, host *rest.Config, directory *subresource.Directory, inventories *inventory.Store) error {
-	client, err := metadata.NewForConfig(host)
+func removeOrphans(ctx context.Context, e *Engines, directory *subresource.Directory, inventories *inventory.Store) error {
+	client, err := metadata.NewForConfig(e.Host)
 	if err != nil {
 		return fmt.Errorf("making a client of the host cluster: %w", err)
 	}
@@ -43,15 +42,11 @@ func removeOrphans(ctx context.Context, host *rest.Config, directory *subresourc
 		}
 		return all, nil
 	}
-	var storages []quarantine.Storage
-	for _, parent := range directory.All() {
-		if storage, ok := parent.(quarantine.Storage); ok {
-			storages = append(storages, storage)
-		}
-	}
+	storages := storagesOf(directory)
 	logger := klog.FromContext(ctx)
 	removed := func(resource schema.GroupResource, orphan quarantine.Orphan) {
 		logger.Info("Removed an object without running its finalizers", "resource", resource, "object", klog.KObj(orphan), "uid", orphan.GetUID(), "reason", orphan.Reason)
+		e.Log.Forget(string(orphan.GetUID()))
 		if err := inventories.Delete(ctx, string(orphan.GetUID())); err != nil {
 			logger.Error(err, "The inventory of a removed object stays", "uid", orphan.GetUID())
 		}
@@ -64,4 +59,15 @@ func removeOrphans(ctx context.Context, host *rest.Config, directory *subresourc
 		}
 		return true, nil
 	})
+}
+
+// storagesOf are the storages of all kinds.
+func storagesOf(directory *subresource.Directory) []quarantine.Storage {
+	var storages []quarantine.Storage
+	for _, parent := range directory.All() {
+		if storage, ok := parent.(quarantine.Storage); ok {
+			storages = append(storages, storage)
+		}
+	}
+	return storages
 }

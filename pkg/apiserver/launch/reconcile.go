@@ -75,6 +75,7 @@ func (o launcher) addReconcilers(ctx context.Context, config *apiserver.Config, 
 		Git:                   fetcher,
 		Builder:               pool,
 		Engine:                apply.NewEngine(host, inventories, apply.EngineOptions{}),
+		Log:                   e.Log,
 		Concurrency:           o.Concurrent,
 		DefaultServiceAccount: o.DefaultServiceAccount,
 		NoCrossNamespaceRefs:  o.NoCrossNamespaceRefs,
@@ -87,10 +88,10 @@ func (o launcher) addReconcilers(ctx context.Context, config *apiserver.Config, 
 		return err
 	}
 	config.ExtraConfig.Start = append(config.ExtraConfig.Start, p.work.Hook("collect-records", func(ctx context.Context) error {
-		return collectRecords(ctx, e.Records, config.ExtraConfig.Clock)
+		return collectRecords(ctx, e, p.directory, config.ExtraConfig.Clock)
 	}))
 	hookReconcilers(config, manager, p.work, func(ctx context.Context) error {
-		return removeOrphans(ctx, e.Host, p.directory, inventories)
+		return removeOrphans(ctx, e, p.directory, inventories)
 	})
 	return nil
 }

@@ -140,7 +140,7 @@ func (p *Process) Close() error { return p.closers.close() }
 
 // config makes the configuration of a server from the options. etcd must run.
 func (o launcher) config(ctx context.Context, p *Process) (*apiserver.Config, error) {
-	groups := newGroups(p.Engines.Artifacts, p.directory)
+	groups := newGroups(p.Engines.Artifacts, p.Engines.Log, p.directory)
 	scheme, err := apiserver.NewScheme(types(groups)...)
 	if err != nil {
 		return nil, err
@@ -160,11 +160,16 @@ func (o launcher) config(ctx context.Context, p *Process) (*apiserver.Config, er
 	config := &apiserver.Config{
 		GenericConfig: generic,
 		ExtraConfig: apiserver.ExtraConfig{
-			Scheme: scheme,
-			Schema: validator,
-			Groups: groups,
-			Clock:  clock.RealClock{},
-			Stop:   []apiserver.StopHook{p.work.StopHook()},
+			Scheme:  scheme,
+			Schema:  validator,
+			Groups:  groups,
+			Clock:   clock.RealClock{},
+			Authors: p.Engines.Log,
+			Start: []apiserver.Hook{p.work.Hook("write-histories", func(ctx context.Context) error {
+				p.Engines.Log.Run(ctx)
+				return nil
+			})},
+			Stop: []apiserver.StopHook{p.work.StopHook()},
 		},
 	}
 	if o.RegisterAPIServices {

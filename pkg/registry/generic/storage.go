@@ -37,6 +37,7 @@ type REST struct {
 	suspend    func(runtime.Object, bool)
 	shortNames []string
 	categories []string
+	authors    Authors
 }
 
 // Served is the kind of the objects.
@@ -54,6 +55,16 @@ func (r *REST) ShortNames() []string { return r.shortNames }
 
 // Categories are the groups of resources that kubectl get knows the kind by.
 func (r *REST) Categories() []string { return r.categories }
+
+// Create creates an object.
+func (r *REST) Create(ctx context.Context, obj runtime.Object, validate rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
+	return r.create(ctx, obj, validate, options)
+}
+
+// Update changes an object.
+func (r *REST) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, forceAllowCreate bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	return r.update(ctx, name, info, createValidation, updateValidation, forceAllowCreate, options)
+}
 
 // StatusREST serves the status of a kind's objects.
 type StatusREST struct {
@@ -106,6 +117,9 @@ type Environment struct {
 	// Authorizer answers what the user of a request may do beyond the request.
 	Authorizer authorizer.Authorizer
 
+	// Authors learns who makes objects run. It may be nil.
+	Authors Authors
+
 	// Clock tells the time.
 	Clock clock.WithTicker
 }
@@ -147,6 +161,7 @@ func NewStorage[O Object, Spec, Status any](kind *Kind[O, Spec, Status], env Env
 		suspend:    func(obj runtime.Object, suspended bool) { kind.Suspend(obj.(O), suspended) },
 		shortNames: kind.ShortNames,
 		categories: kind.Categories,
+		authors:    env.Authors,
 	}
 	return rest, &StatusREST{store: &statusStore}, nil
 }

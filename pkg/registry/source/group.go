@@ -16,6 +16,9 @@ type Group struct {
 	// Artifacts is where the artifacts of the sources are.
 	Artifacts subresource.Artifacts
 
+	// Log is what the runs of the sources have recorded.
+	Log subresource.Log
+
 	// Directory is shared with the other groups.
 	Directory *subresource.Directory
 }
@@ -40,7 +43,7 @@ func (*Group) AddInternalToScheme(scheme *runtime.Scheme) error {
 // NewStorage builds the storage of the group's resources.
 func (g *Group) NewStorage(env generic.Environment) (map[string]map[string]rest.Storage, error) {
 	v1 := map[string]rest.Storage{}
-	if err := gitrepository.Install(v1, env, g.Artifacts, g.Directory); err != nil {
+	if err := gitrepository.Install(v1, env, g.Artifacts, g.Log, g.Directory); err != nil {
 		return nil, err
 	}
 	return map[string]map[string]rest.Storage{sourcev1.SchemeGroupVersion.Version: v1}, nil

@@ -87,7 +87,7 @@ func sourceOf(obj runtime.Object) subresource.Reference {
 func AddFieldLabels(scheme *runtime.Scheme) error { return newKind().AddFieldLabels(scheme) }
 
 // Install adds the resource and its subresources to the storage of the group.
-func Install(storage map[string]rest.Storage, env generic.Environment, directory *subresource.Directory) error {
+func Install(storage map[string]rest.Storage, env generic.Environment, log subresource.Log, directory *subresource.Directory) error {
 	kind := newKind()
 	main, status, err := generic.NewStorage(kind, env)
 	if err != nil {
@@ -95,6 +95,8 @@ func Install(storage map[string]rest.Storage, env generic.Environment, directory
 	}
 	storage[kind.Plural] = main
 	storage[kind.Plural+"/status"] = status
+	storage[kind.Plural+"/history"] = subresource.NewHistory(main, log)
+	storage[kind.Plural+"/log"] = subresource.NewLog(main, log, env)
 	storage[kind.Plural+"/reconcile"] = subresource.NewReconcile(main, sourceOf, directory, env)
 	directory.Add(main)
 	return nil

@@ -53,7 +53,7 @@ func summarize(o *sourcev1.GitRepository) generic.Summary {
 func AddFieldLabels(scheme *runtime.Scheme) error { return newKind().AddFieldLabels(scheme) }
 
 // Install adds the resource and its subresources to the storage of the group.
-func Install(storage map[string]rest.Storage, env generic.Environment, artifacts subresource.Artifacts, directory *subresource.Directory) error {
+func Install(storage map[string]rest.Storage, env generic.Environment, artifacts subresource.Artifacts, log subresource.Log, directory *subresource.Directory) error {
 	kind := newKind()
 	main, status, err := generic.NewStorage(kind, env)
 	if err != nil {
@@ -62,6 +62,7 @@ func Install(storage map[string]rest.Storage, env generic.Environment, artifacts
 	storage[kind.Plural] = main
 	storage[kind.Plural+"/status"] = status
 	storage[kind.Plural+"/artifact"] = subresource.NewArtifact(main, artifacts)
+	storage[kind.Plural+"/log"] = subresource.NewLog(main, log, env)
 	storage[kind.Plural+"/reconcile"] = subresource.NewReconcile(main, nil, directory, env)
 	directory.Add(main)
 	return nil
