@@ -23,7 +23,11 @@ var closeNoise = []string{
 	"use of closed network connection",
 	"mux: server closed",
 	"http: Server closed",
+	"request cancelled",
 }
+
+// closeMessages are those without an error.
+var closeMessages = []string{"server has stopped; skipping GoAttach"}
 
 // startNoise are the warnings that etcd gives about what is as it should be for
 // one member behind a private socket.
@@ -122,6 +126,9 @@ func splitError(fields []zapcore.Field) (rest []zapcore.Field, err error) {
 func isCloseNoise(entry zapcore.Entry, fields []zapcore.Field) bool {
 	if entry.Level > zapcore.ErrorLevel {
 		return false
+	}
+	if slices.Contains(closeMessages, entry.Message) {
+		return true
 	}
 	_, err := splitError(fields)
 	return err != nil && slices.ContainsFunc(closeNoise, func(noise string) bool {

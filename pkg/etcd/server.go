@@ -57,6 +57,9 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := dir.checkRestored(); err != nil {
+		return nil, errors.Join(err, dir.close())
+	}
 	s, err := start(ctx, config, dir)
 	if err != nil {
 		return nil, errors.Join(err, dir.close())
