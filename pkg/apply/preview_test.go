@@ -326,62 +326,6 @@ func TestPreviewOfTakeover(t *testing.T) {
 	}
 }
 
-// All that is wrong is told, object by object, and the rest is shown.
-func TestPreviewTellsAllErrors(t *testing.T) {
-	f := setup(t)
-	f.kubectl("create", "sa", "tenant")
-	f.kubectl("create", "role", "tenant", "--verb=get,create,patch", "--resource=configmaps,services")
-	f.kubectl("create", "rolebinding", "tenant", "--role=tenant", "--serviceaccount="+f.ns+":tenant")
-	f.mustApply(f.request("app", settings))
-	r := f.request("app", app,
-		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: good}",
-		"apiVersion: v1\nkind: Service\nmetadata: {name: bad}\nspec: {ports: [{port: 99999}]}",
-		"apiVersion: nobody.example.org/v1\nkind: Unknown\nmetadata: {name: x}")
-	r.Identity = f.identity("tenant")
-	got := f.preview(r)
-	for name, want := range map[string]string{
-		"ServiceAccount/web": "cannot get", "Deployment/web": "cannot", "Secret/web": "cannot",
-		"Service/bad": "99999", "Unknown/x": "CustomResourceDefinition", "ConfigMap/settings": "cannot delete",
-	} {
-		if p := got[name]; p.Err == nil || !strings.Contains(p.Err.Error(), want) && !strings.Contains(p.Err.Error(), "cannot patch") {
-			t.Errorf("%s: error %v, want one with %q", name, p.Err, want)
-		}
-	}
-	for _, name := range []string{"ConfigMap/good", "Service/web"} {
-		if p := got[name]; p.Err != nil || p.New == nil {
-			t.Errorf("%s: %+v", name, p)
-		}
-	}
-	if p := got["Service/bad"]; p.Action != apply.ActionCreated || field(p.New, "metadata", "name") != "bad" {
-		t.Errorf("what is refused is not shown: %+v", p)
-	}
-	// The right to apply without the right to read.
-	f.kubectl("patch", "role", "tenant", "--type=json", "-p", `[{"op":"replace","path":"/rules/0/verbs","value":["create","patch"]}]`)
-	r.Objects = f.objects(strings.Replace(settings, "blue", "red", 1))
-	if p := f.preview(r)["ConfigMap/settings"]; p.Err != nil || p.Action != apply.ActionConfigured || p.Old != nil {
-		t.Errorf("without the right to read: %+v", p)
-	}
-}
-
-// A user is impersonated with all that is known of them.
-func TestPreviewAsUser(t *testing.T) {
-	f := setup(t)
-	f.kubectl("create", "rolebinding", "devs", "--clusterrole=edit", "--group=devs-"+f.ns)
-	r := f.request("app", settings)
-	r.Identity = target.Identity{User: &target.User{Name: "jane", UID: "42", Groups: []string{"devs-" + f.ns, "more"}, Extra: map[string][]string{"example.org/Scope=x": {"a", "b"}}}}
-	if p := f.preview(r)["ConfigMap/settings"]; p.Err != nil || p.Action != apply.ActionCreated {
-		t.Errorf("as a member of the group: %+v", p)
-	}
-	r.Identity.User = &target.User{Name: "jane", Groups: []string{"more"}}
-	if p := f.preview(r)["ConfigMap/settings"]; p.Err == nil || !strings.Contains(p.Err.Error(), `User "jane" cannot`) {
-		t.Errorf("as nobody in particular: %+v", p)
-	}
-	r.Identity.User = &target.User{}
-	if p := f.preview(r)["ConfigMap/settings"]; p.Err == nil || !strings.Contains(p.Err.Error(), "system:anonymous") {
-		t.Errorf("as a user without a name: %+v", p)
-	}
-}
-
 func TestPreviewIsBounded(t *testing.T) {
 	f := setup(t)
 	f.engine = apply.NewEngine(f.target, f.store, apply.EngineOptions{MaxPreviewBytes: 4096})
