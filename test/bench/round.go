@@ -12,6 +12,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/leat-dev/leat/pkg/generated/clientset/versioned"
 	"github.com/leat-dev/leat/test/framework"
@@ -34,7 +35,9 @@ type world struct {
 	n       int
 	cluster *framework.Cluster
 	leat    *leatserver.Server
+	git     *gitserver.Server
 	repo    *repository
+	user    *rest.Config // Leat's
 	core    kubernetes.Interface
 	client  versioned.Interface
 	pids    []int // roots of the processes that are counted
@@ -80,7 +83,11 @@ func round(ctx context.Context, n int) (results []result, err error) {
 		}
 		results = append(results, r)
 	}
-	return results, nil
+	r, err := w.downloads(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("artifact: %w", err)
+	}
+	return append(results, r), nil
 }
 
 func (w *world) start(ctx context.Context, dir string) error {
@@ -89,6 +96,7 @@ func (w *world) start(ctx context.Context, dir string) error {
 		return err
 	}
 	context.AfterFunc(ctx, func() { _ = git.Close() })
+	w.git = git
 	if w.repo, err = newRepository(ctx, git, filepath.Join(dir, "work")); err != nil {
 		return err
 	}
@@ -107,6 +115,7 @@ func (w *world) start(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
+	w.user = user.Config
 	if w.leat, err = leatserver.New(filepath.Join(dir, "leat"), user.Kubeconfig); err != nil {
 		return err
 	}
