@@ -38,7 +38,8 @@ func (m *Manager) newPreviews(r *kustomization.Reconciler) (ready func(), err er
 		Engine: p.Engine,
 		Sources: map[string]preview.Source{
 			sourcev1.GitRepositoryKind: gitrepository.NewPeeker(gitrepository.PeekerConfig{
-				GitRepositories: m.informers.sources.Lister(), Fetcher: m.o.Git, Core: m.host.CoreV1(), Garbage: m.janitor.notify,
+				GitRepositories: m.informers.sources.Lister(), Fetcher: m.o.Git, Core: m.host.CoreV1(),
+				Artifacts: m.o.Artifacts, Garbage: m.janitor.notify,
 			}),
 		},
 		Rights:   func(u target.User) kustomization.Rights { return p.Target.Reviewer(u) },

@@ -33,5 +33,10 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = pool.Close() }()
-	return m.Run()
+	code := m.Run()
+	if err := stopControl(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }

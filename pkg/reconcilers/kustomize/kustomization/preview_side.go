@@ -32,7 +32,7 @@ const uploadLabel = "upload"
 func (g *glance) open(ctx context.Context, s preview.Side) (*side, error) {
 	switch {
 	case s.Upload != nil:
-		return &side{label: uploadLabel, tree: g.Artifacts.View(s.Upload), upload: true}, nil
+		return g.sift(ctx, s.Upload)
 	case s.Ref != "" || s.Latest:
 		return g.fetch(ctx, s.Ref)
 	case s.Retained != "":
@@ -118,11 +118,11 @@ func (g *glance) fetch(ctx context.Context, ref string) (*side, error) {
 	if err := g.mayFetch(ctx); err != nil {
 		return nil, err
 	}
-	kind, key := string(g.obj.Spec.SourceRef.Kind), sourceKey(g.obj)
-	source, ok := g.Sources[kind]
-	if !ok {
-		return nil, g.invalid("spec.sourceRef.kind", fmt.Sprintf("nothing can be fetched for a preview from a %s", kind))
+	source, err := g.fetcher()
+	if err != nil {
+		return nil, err
 	}
+	key := sourceKey(g.obj)
 	peeked, err := source.Peek(ctx, key.Namespace, key.Name, ref)
 	if apierrors.IsNotFound(err) {
 		return nil, g.noSource()
@@ -131,6 +131,32 @@ func (g *glance) fetch(ctx context.Context, ref string) (*side, error) {
 		return nil, err
 	}
 	return &side{label: peeked.Revision, tree: g.Artifacts.View(peeked.Tree)}, nil
+}
+
+// sift is an upload without what the source would have left out of it.
+func (g *glance) sift(ctx context.Context, upload *artifact.Tree) (*side, error) {
+	source, err := g.fetcher()
+	if err != nil {
+		return nil, err
+	}
+	key := sourceKey(g.obj)
+	tree, err := source.Sift(ctx, key.Namespace, key.Name, upload)
+	if apierrors.IsNotFound(err) {
+		return nil, g.noSource()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &side{label: uploadLabel, tree: g.Artifacts.View(tree), upload: true}, nil
+}
+
+// fetcher is what gives trees that the source has not published.
+func (g *glance) fetcher() (preview.Source, error) {
+	kind := string(g.obj.Spec.SourceRef.Kind)
+	if source, ok := g.Sources[kind]; ok {
+		return source, nil
+	}
+	return nil, g.invalid("spec.sourceRef.kind", fmt.Sprintf("previews of foreign content are not made of a %s", kind))
 }
 
 // explain makes a status of a run's failure.
