@@ -6,6 +6,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# What people use in the ways that are tested, and a bare system does not have.
+missing=()
+for tool in curl patch; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+if ((${#missing[@]})); then
+	((EUID == 0)) || { echo "the tests need ${missing[*]}: install what is missing" >&2; exit 1; }
+	apt-get update -qq && apt-get install -qq --yes --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
 # Engines hold the concurrency of the house, and link neither the server nor the
 # control plane, so that building them a second time for the race detector is cheap.
 race=(./pkg/object/... ./pkg/artifact/... ./pkg/source/... ./pkg/build/... ./pkg/target/... ./pkg/apply/... ./pkg/record/... ./pkg/etcd/... ./pkg/reconcilers/...)
