@@ -108,6 +108,7 @@ func (c completedConfig) New() (*Server, error) {
 	if err := server.InstallAPIGroups(infos...); err != nil {
 		return nil, fmt.Errorf("installing the API groups: %w", err)
 	}
+	describeBodies(server, infos)
 	for _, hook := range c.extra.Start {
 		if err := server.AddPostStartHook(hook.Name, hook.Run); err != nil {
 			return nil, fmt.Errorf("adding the hook %s: %w", hook.Name, err)

@@ -12,10 +12,12 @@ import (
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
 
+	kustomizev1 "github.com/leat-dev/leat/pkg/apis/kustomize/v1"
 	"github.com/leat-dev/leat/pkg/apiserver"
 	"github.com/leat-dev/leat/pkg/apply"
 	"github.com/leat-dev/leat/pkg/apply/inventory"
 	"github.com/leat-dev/leat/pkg/build"
+	"github.com/leat-dev/leat/pkg/preview"
 	"github.com/leat-dev/leat/pkg/reconcilers"
 	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
 	"github.com/leat-dev/leat/pkg/record"
@@ -68,13 +70,17 @@ func (o launcher) addReconcilers(ctx context.Context, config *apiserver.Config, 
 		return fmt.Errorf("finding the name of this host for events: %w", err)
 	}
 	inventories := inventory.New(e.Records)
+	engine := apply.NewEngine(host, inventories, apply.EngineOptions{})
+	previewer := &preview.Deferred{}
+	p.previews.Add(kustomizev1.Kind(kustomizev1.KustomizationKind), previewer)
 	manager, err := reconcilers.New(reconcilers.Config{
 		Loopback:              config.GenericConfig.LoopbackClientConfig,
 		Host:                  e.Host,
 		Artifacts:             e.Artifacts,
 		Git:                   fetcher,
 		Builder:               pool,
-		Engine:                apply.NewEngine(host, inventories, apply.EngineOptions{}),
+		Engine:                engine,
+		Previews:              &reconcilers.Previews{Engine: engine, Target: host, Kustomizations: previewer},
 		Log:                   e.Log,
 		Concurrency:           o.Concurrent,
 		DefaultServiceAccount: o.DefaultServiceAccount,

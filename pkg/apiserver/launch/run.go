@@ -53,6 +53,7 @@ type Process struct {
 
 	transport storagebackend.TransportConfig
 	directory *subresource.Directory
+	previews  *subresource.Previews
 	work      *apiserver.Background
 	server    *apiserver.Server
 	failed    chan error
@@ -85,6 +86,7 @@ func Prepare(ctx context.Context, opts *options.Options) (_ *Process, err error)
 	if p.Engines, err = o.openEngines(ctx, p.transport, &p.closers); err != nil {
 		return nil, err
 	}
+	p.previews = subresource.NewPreviews(ctx, subresource.PreviewLimits{}, p.Engines.Artifacts, clock.RealClock{})
 	p.work = apiserver.NewBackground(ctx, p.fail)
 	config, err := o.config(ctx, p)
 	if err != nil {
@@ -98,6 +100,7 @@ func Prepare(ctx context.Context, opts *options.Options) (_ *Process, err error)
 	// Before the engines are closed nothing may work with them any more, also
 	// where the server ended without stopping in order.
 	p.closers.add(p.work.Stop)
+	p.closers.add(p.previews.Close)
 	p.server, err = config.Complete().New()
 	return p, err
 }
@@ -140,7 +143,7 @@ func (p *Process) Close() error { return p.closers.close() }
 
 // config makes the configuration of a server from the options. etcd must run.
 func (o launcher) config(ctx context.Context, p *Process) (*apiserver.Config, error) {
-	groups := newGroups(p.Engines.Artifacts, p.Engines.Log, p.directory)
+	groups := newGroups(p.Engines.Artifacts, p.Engines.Log, p.previews, p.directory)
 	scheme, err := apiserver.NewScheme(types(groups)...)
 	if err != nil {
 		return nil, err

@@ -16,6 +16,9 @@ type Group struct {
 	// Log is what the runs of the objects have recorded.
 	Log subresource.Log
 
+	// Previews makes what build and diff give.
+	Previews *subresource.Previews
+
 	// Directory is shared with the other groups.
 	Directory *subresource.Directory
 }
@@ -40,7 +43,7 @@ func (*Group) AddInternalToScheme(scheme *runtime.Scheme) error {
 // NewStorage builds the storage of the group's resources.
 func (g *Group) NewStorage(env generic.Environment) (map[string]map[string]rest.Storage, error) {
 	v1 := map[string]rest.Storage{}
-	if err := kustomization.Install(v1, env, g.Log, g.Directory); err != nil {
+	if err := kustomization.Install(v1, env, g.Log, g.Previews, g.Directory); err != nil {
 		return nil, err
 	}
 	return map[string]map[string]rest.Storage{kustomizev1.SchemeGroupVersion.Version: v1}, nil

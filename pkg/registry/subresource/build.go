@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -28,9 +29,10 @@ type BuildREST struct {
 	previewREST
 }
 
-// NewBuild returns the subresource build of a kind.
-func NewBuild(parent Parent, env generic.Environment, config PreviewConfig) *BuildREST {
-	return &BuildREST{newPreviewREST(parent, env, config, previewForm{
+// NewBuild returns the subresource build of a kind. timeout is how long a
+// run of an object may take.
+func NewBuild(parent Parent, env generic.Environment, previews *Previews, timeout func(runtime.Object) time.Duration) *BuildREST {
+	return &BuildREST{newPreviewREST(parent, env, previews, timeout, previewForm{
 		subresource: "build",
 		outputs:     outputs{{asYAML, "application/yaml"}, {asJSON, "application/json"}},
 		question: func(options runtime.Object) (previewQuestion, error) {
@@ -75,10 +77,7 @@ func (q buildQuestion) output() string { return q.Output }
 func (q buildQuestion) id() string     { return q.ID }
 
 func (q buildQuestion) configured(req *preview.Request) error {
-	side, err := configuredSide("revision", q.Revision)
-	if err != nil {
-		return err
-	}
+	side := configuredSide(q.Revision)
 	if side.Live {
 		return apierrors.NewBadRequest("query parameter revision: the cluster cannot be built: name a retained revision, or leave it out for the current one")
 	}
@@ -113,21 +112,15 @@ func (q buildQuestion) make(ctx context.Context, maker preview.Previewer, req pr
 }
 
 // configuredSide is what a query parameter of a GET names.
-func configuredSide(parameter, value string) (preview.Side, error) {
+func configuredSide(value string) preview.Side {
 	switch value {
 	case "", "current":
-		return preview.Side{}, nil
+		return preview.Side{}
 	case "live":
-		return preview.Side{Live: true}, nil
+		return preview.Side{Live: true}
 	}
-	if len(value) > maxRevision {
-		return preview.Side{}, apierrors.NewBadRequest(fmt.Sprintf("query parameter %s: a revision has at most %d bytes, this one has %d", parameter, maxRevision, len(value)))
-	}
-	return preview.Side{Retained: value}, nil
+	return preview.Side{Retained: value}
 }
-
-// maxRevision is the length that the schema of a request allows too.
-const maxRevision = 1024
 
 // foreign asks for content that the object's source has not approved.
 func foreign(req *preview.Request, spec leatv1alpha1.BuildRequestSpec) {

@@ -2,9 +2,9 @@ package subresource
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -31,9 +31,10 @@ type DiffREST struct {
 	previewREST
 }
 
-// NewDiff returns the subresource diff of a kind.
-func NewDiff(parent Parent, env generic.Environment, config PreviewConfig) *DiffREST {
-	return &DiffREST{newPreviewREST(parent, env, config, previewForm{
+// NewDiff returns the subresource diff of a kind. timeout is how long a
+// run of an object may take.
+func NewDiff(parent Parent, env generic.Environment, previews *Previews, timeout func(runtime.Object) time.Duration) *DiffREST {
+	return &DiffREST{newPreviewREST(parent, env, previews, timeout, previewForm{
 		subresource: "diff",
 		outputs: outputs{
 			{asJSON, "application/json"}, {asYAML, "application/yaml"}, {asText, "text/plain"}, {asMarkdown, "text/markdown"},
@@ -92,12 +93,7 @@ func (q diffQuestion) configured(req *preview.Request) error {
 	if from == "" {
 		from = "live"
 	}
-	var errFrom, errTo error
-	req.From, errFrom = configuredSide("from", from)
-	req.To, errTo = configuredSide("to", q.To)
-	if err := errors.Join(errFrom, errTo); err != nil {
-		return apierrors.NewBadRequest(err.Error())
-	}
+	req.From, req.To = configuredSide(from), configuredSide(q.To)
 	if req.From.Live && req.To.Live {
 		return apierrors.NewBadRequest("query parameters from and to are both live: the cluster does not differ from itself")
 	}
@@ -128,7 +124,10 @@ func (q diffQuestion) body() (*requestBody, error) {
 
 func (q diffQuestion) onlyOfGET() error {
 	const instead = "a POST compares what it asks for with the cluster"
-	return errors.Join(notOfPOST("from", q.From, instead), notOfPOST("to", q.To, instead))
+	if err := notOfPOST("from", q.From, instead); err != nil {
+		return err
+	}
+	return notOfPOST("to", q.To, instead)
 }
 
 func (q diffQuestion) make(ctx context.Context, maker preview.Previewer, req preview.Request) (previewAnswer, error) {

@@ -26,23 +26,17 @@ import (
 	"github.com/leat-dev/leat/pkg/registry/generic"
 )
 
-// PreviewConfig is what the previews of one kind are served with.
-type PreviewConfig struct {
-	Previews *Previews
-	Uploads  Uploads
-	// Timeout is how long a run of an object may take; its previews may take as long.
-	Timeout func(runtime.Object) time.Duration
-}
-
 // previewREST is what the subresources build and diff share: from a request to
 // the answer, which they write.
 type previewREST struct {
-	PreviewConfig
-	parent Parent
-	scheme *runtime.Scheme
-	schema generic.Schema
-	clock  clock.WithTicker
-	form   previewForm
+	parent   Parent
+	previews *Previews
+	// timeout is how long a run of an object may take; its previews may as well.
+	timeout func(runtime.Object) time.Duration
+	scheme  *runtime.Scheme
+	schema  generic.Schema
+	clock   clock.PassiveClock
+	form    previewForm
 }
 
 // previewForm sets a subresource apart from the other.
@@ -70,8 +64,8 @@ type previewQuestion interface {
 	make(context.Context, preview.Previewer, preview.Request) (previewAnswer, error)
 }
 
-func newPreviewREST(parent Parent, env generic.Environment, config PreviewConfig, form previewForm) previewREST {
-	return previewREST{PreviewConfig: config, parent: parent, scheme: env.Scheme, schema: env.Schema, clock: env.Clock, form: form}
+func newPreviewREST(parent Parent, env generic.Environment, previews *Previews, timeout func(runtime.Object) time.Duration, form previewForm) previewREST {
+	return previewREST{parent: parent, previews: previews, timeout: timeout, scheme: env.Scheme, schema: env.Schema, clock: env.Clock, form: form}
 }
 
 // Destroy does nothing: the storage belongs to the parent.
@@ -124,11 +118,11 @@ func (r *previewREST) serve(w http.ResponseWriter, req *http.Request, call previ
 	if call.id() != "" {
 		return r.serveKept(w, req, call, owner, output)
 	}
-	maker, err := r.Previews.maker(r.parent.Served().GroupKind())
+	maker, err := r.previews.maker(r.parent.Served().GroupKind())
 	if err != nil {
 		return err
 	}
-	release, err := r.Previews.reserve(owner.namespace)
+	release, err := r.previews.reserve(owner.namespace)
 	if err != nil {
 		return err
 	}
@@ -137,7 +131,7 @@ func (r *previewREST) serve(w http.ResponseWriter, req *http.Request, call previ
 		release()
 		return err
 	}
-	answer, id, err := r.Previews.run(req.Context(), owner, release, r.Timeout(call.obj), r.patience(call), func(ctx context.Context) (previewAnswer, error) {
+	answer, id, err := r.previews.run(req.Context(), owner, release, r.timeout(call.obj), r.patience(call), func(ctx context.Context) (previewAnswer, error) {
 		return call.make(ctx, maker, asked)
 	})
 	if err != nil {
@@ -157,7 +151,7 @@ const requestLimit = 50 * time.Second
 // long to arrive has used part of that.
 func (r *previewREST) patience(call previewCall) time.Duration {
 	left := requestLimit - r.clock.Since(call.arrived)
-	return max(0, min(r.Previews.limits.Answer, left))
+	return max(0, min(r.previews.limits.Answer, left))
 }
 
 func (r *previewREST) owner(call previewCall) (previewOwner, error) {
@@ -180,16 +174,13 @@ func (r *previewREST) read(req *http.Request, call previewCall) (preview.Request
 	if req.Method == http.MethodGet {
 		return asked, call.configured(&asked)
 	}
-	if encoding := req.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return asked, unsupported(fmt.Sprintf("Content-Encoding %q is not supported: send the body as it is", encoding))
-	}
 	body := bufio.NewReader(req.Body)
 	upload, err := isUpload(body)
 	if err != nil {
 		return asked, err
 	}
 	if upload {
-		tree, err := importTree(req.Context(), r.Uploads, body)
+		tree, err := r.previews.importTree(req.Context(), body)
 		if err != nil {
 			return asked, err
 		}
@@ -233,18 +224,18 @@ func (r *previewREST) serveKept(w http.ResponseWriter, req *http.Request, call p
 	if req.Method != http.MethodGet {
 		return apierrors.NewBadRequest("query parameter id: a result is fetched with GET")
 	}
-	job, err := r.Previews.find(owner, call.id())
+	job, err := r.previews.find(owner, call.id())
 	if err != nil {
 		return err
 	}
-	done, err := r.Previews.await(req.Context(), job, r.patience(call))
+	done, err := r.previews.await(req.Context(), job, r.patience(call))
 	if err != nil {
 		return err
 	}
 	if !done {
 		return r.serveAccepted(w, req, owner, call.id(), output)
 	}
-	answer, err := r.Previews.result(job)
+	answer, err := r.previews.result(job)
 	if err != nil {
 		return err
 	}
@@ -259,7 +250,7 @@ func (r *previewREST) serveAccepted(w http.ResponseWriter, req *http.Request, ow
 		Status:   metav1.StatusSuccess,
 		Code:     http.StatusAccepted,
 		Message: fmt.Sprintf("the preview takes longer than a request can; GET %s for its result, which is kept for %s after it has ended",
-			location.String(), inWords(r.Previews.limits.Keep)),
+			location.String(), inWords(r.previews.limits.Keep)),
 		Details: &metav1.StatusDetails{
 			Name: owner.name, Group: owner.resource.Group, Kind: owner.resource.Resource, UID: types.UID(id), RetryAfterSeconds: 1,
 		},

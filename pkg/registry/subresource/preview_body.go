@@ -53,7 +53,7 @@ func isUpload(body *bufio.Reader) (bool, error) {
 		if errors.Is(err, io.EOF) {
 			return false, apierrors.NewBadRequest("the body is empty: send a request as JSON ({} is one without wishes), or a tree as tar.gz")
 		}
-		return false, fmt.Errorf("reading the body: %w", err)
+		return false, err // of the reader, which says what is wrong
 	}
 	if bytes.HasPrefix(start, gzipMagic) {
 		return true, nil
@@ -67,9 +67,10 @@ func isUpload(body *bufio.Reader) (bool, error) {
 }
 
 // importTree stores a tree that was sent.
-func importTree(ctx context.Context, uploads Uploads, body io.Reader) (*artifact.Tree, error) {
-	tree, err := uploads.Import(ctx, body, artifact.ImportLimits{})
+func (p *Previews) importTree(ctx context.Context, body io.Reader) (*artifact.Tree, error) {
+	tree, err := p.uploads.Import(ctx, body, artifact.ImportLimits{})
 	var (
+		known apierrors.APIStatus
 		limit *artifact.LimitError
 		wrong *artifact.ArchiveError
 		path  *artifact.PathError
@@ -77,6 +78,8 @@ func importTree(ctx context.Context, uploads Uploads, body io.Reader) (*artifact
 	switch {
 	case err == nil:
 		return tree, nil
+	case errors.As(err, &known):
+		return nil, &apierrors.StatusError{ErrStatus: known.Status()} // of the reader
 	case errors.As(err, &limit):
 		return nil, apierrors.NewRequestEntityTooLargeError(err.Error())
 	case errors.As(err, &wrong), errors.As(err, &path):
@@ -108,7 +111,7 @@ type modelled interface {
 func (b *requestBody) decode(scheme *runtime.Scheme, contentType string, from io.Reader) error {
 	data, err := io.ReadAll(io.LimitReader(from, maxRequestBytes+1))
 	if err != nil {
-		return fmt.Errorf("reading a %s: %w", b.kind, err)
+		return err // of the reader, which says what is wrong
 	}
 	if len(data) > maxRequestBytes {
 		return apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("a %s may have %d bytes; send a tree as tar.gz", b.kind, maxRequestBytes))

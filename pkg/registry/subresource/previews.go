@@ -64,12 +64,13 @@ func orDefault[T int | int64 | time.Duration](value *T, standard T) {
 // Until it has been answered, a preview ends with its request. Afterwards it
 // ends with its timeout, or with the server.
 type Previews struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	tasks  sync.WaitGroup
-	limits PreviewLimits
-	clock  clock.WithTicker
-	makers map[schema.GroupKind]preview.Previewer
+	ctx     context.Context
+	cancel  context.CancelFunc
+	tasks   sync.WaitGroup
+	limits  PreviewLimits
+	uploads Uploads
+	clock   clock.WithTicker
+	makers  map[schema.GroupKind]preview.Previewer
 
 	mu      sync.Mutex
 	running map[string]int // by namespace
@@ -80,9 +81,10 @@ type Previews struct {
 
 // NewPreviews returns previews that are made until Close. The values of ctx count
 // for all of them.
-func NewPreviews(ctx context.Context, limits PreviewLimits, clock clock.WithTicker) *Previews {
+func NewPreviews(ctx context.Context, limits PreviewLimits, uploads Uploads, clock clock.WithTicker) *Previews {
 	p := &Previews{
 		limits:  limits.complete(),
+		uploads: uploads,
 		clock:   clock,
 		makers:  map[schema.GroupKind]preview.Previewer{},
 		running: map[string]int{},

@@ -1,6 +1,8 @@
 package kustomization
 
 import (
+	"time"
+
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -83,11 +85,16 @@ func sourceOf(obj runtime.Object) subresource.Reference {
 	}
 }
 
+// timeoutOf is how long a run may take, and so a preview of one.
+func timeoutOf(obj runtime.Object) time.Duration {
+	return obj.(*kustomizev1.Kustomization).GetTimeout()
+}
+
 // AddFieldLabels makes the fields known that a Kustomization is selected by.
 func AddFieldLabels(scheme *runtime.Scheme) error { return newKind().AddFieldLabels(scheme) }
 
 // Install adds the resource and its subresources to the storage of the group.
-func Install(storage map[string]rest.Storage, env generic.Environment, log subresource.Log, directory *subresource.Directory) error {
+func Install(storage map[string]rest.Storage, env generic.Environment, log subresource.Log, previews *subresource.Previews, directory *subresource.Directory) error {
 	kind := newKind()
 	main, status, err := generic.NewStorage(kind, env)
 	if err != nil {
@@ -95,9 +102,13 @@ func Install(storage map[string]rest.Storage, env generic.Environment, log subre
 	}
 	storage[kind.Plural] = main
 	storage[kind.Plural+"/status"] = status
+	storage[kind.Plural+"/build"] = subresource.NewBuild(main, env, previews, timeoutOf)
+	storage[kind.Plural+"/diff"] = subresource.NewDiff(main, env, previews, timeoutOf)
 	storage[kind.Plural+"/history"] = subresource.NewHistory(main, log)
 	storage[kind.Plural+"/log"] = subresource.NewLog(main, log, env)
 	storage[kind.Plural+"/reconcile"] = subresource.NewReconcile(main, sourceOf, directory, env)
+	storage[kind.Plural+"/resume"] = subresource.NewResume(main, env)
+	storage[kind.Plural+"/suspend"] = subresource.NewSuspend(main, env)
 	directory.Add(main)
 	return nil
 }

@@ -64,6 +64,8 @@ func Install(storage map[string]rest.Storage, env generic.Environment, artifacts
 	storage[kind.Plural+"/artifact"] = subresource.NewArtifact(main, artifacts)
 	storage[kind.Plural+"/log"] = subresource.NewLog(main, log, env)
 	storage[kind.Plural+"/reconcile"] = subresource.NewReconcile(main, nil, directory, env)
+	storage[kind.Plural+"/resume"] = subresource.NewResume(main, env)
+	storage[kind.Plural+"/suspend"] = subresource.NewSuspend(main, env)
 	directory.Add(main)
 	return nil
 }
