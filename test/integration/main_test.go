@@ -24,6 +24,7 @@ import (
 	"github.com/leat-dev/leat/pkg/artifact"
 	"github.com/leat-dev/leat/pkg/build/worker"
 	"github.com/leat-dev/leat/pkg/record"
+	"github.com/leat-dev/leat/pkg/runlog"
 	"github.com/leat-dev/leat/test/framework"
 )
 
@@ -95,6 +96,7 @@ func run(m *testing.M) int {
 type testServer struct {
 	artifacts *artifact.Store
 	records   *record.Store
+	log       *runlog.Log
 	// direct connects to the server without the aggregator, as an administrator.
 	direct *rest.Config
 	cancel context.CancelFunc
@@ -127,7 +129,7 @@ func startServer(ctx context.Context, dir string, change func(*options.Options))
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s := &testServer{artifacts: process.Engines.Artifacts, records: process.Engines.Records, direct: direct, cancel: cancel, done: make(chan error, 1)}
+	s := &testServer{artifacts: process.Engines.Artifacts, records: process.Engines.Records, log: process.Engines.Log, direct: direct, cancel: cancel, done: make(chan error, 1)}
 	go func() { s.done <- process.Run(ctx) }()
 	if err := s.waitReady(ctx); err != nil {
 		return nil, errors.Join(err, s.stop())

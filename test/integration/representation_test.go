@@ -182,11 +182,14 @@ func TestDiscovery(t *testing.T) {
 			"gitrepositories":           "GitRepository gitrepository [gitrepo] [all fluxcd fluxcd-sources] [create delete deletecollection get list patch update watch]",
 			"gitrepositories/status":    "GitRepository  [] [] [get patch update]",
 			"gitrepositories/artifact":  "ArtifactOptions  [] [] [get]",
+			"gitrepositories/log":       "LogOptions  [] [] [get]",
 			"gitrepositories/reconcile": "ReconcileRequest  [] [] [create]",
 		},
 		"kustomize.toolkit.fluxcd.io/v1": {
 			"kustomizations":           "Kustomization kustomization [ks] [all fluxcd fluxcd-appliers] [create delete deletecollection get list patch update watch]",
 			"kustomizations/status":    "Kustomization  [] [] [get patch update]",
+			"kustomizations/history":   "HistoryOptions  [] [] [get]",
+			"kustomizations/log":       "LogOptions  [] [] [get]",
 			"kustomizations/reconcile": "ReconcileRequest  [] [] [create]",
 		},
 	}

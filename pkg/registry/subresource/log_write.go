@@ -151,8 +151,8 @@ func textLine(r *runlog.Record) []byte {
 		b.WriteString(r.Object + " ")
 	}
 	b.WriteString(strings.ReplaceAll(r.Message, "\n", "\n"+strings.Repeat(" ", len(timeInText)+10)))
-	if r.Duration > 0 {
-		fmt.Fprintf(&b, " (%s)", rounded(r.Duration))
+	if took := rounded(r.Duration); took > 0 {
+		fmt.Fprintf(&b, " (%s)", took)
 	}
 	b.WriteByte('\n')
 	return []byte(b.String())
