@@ -144,4 +144,3 @@ func download(ctx context.Context, client *http.Client, url string, to io.Writer
 	}
 	return time.Since(start), nil
 }
-
