@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -124,8 +125,8 @@ func (it *item) public(err error) error {
 	var fields []string
 	if s.Details != nil {
 		for _, c := range s.Details.Causes {
-			if c.Field != "" && !slices.Contains(fields, c.Field) {
-				fields = append(fields, c.Field)
+			if f := publicField(c.Field); f != "" && !slices.Contains(fields, f) {
+				fields = append(fields, f)
 			}
 		}
 		d := *s.Details
@@ -138,4 +139,19 @@ func (it *item) public(err error) error {
 	}
 	s.Message = msg + " (the server's message is hidden, it may quote secret values)"
 	return &apierrors.StatusError{ErrStatus: s}
+}
+
+// publicField returns the path of a field up to the first key of a map: that may
+// have come from a secret, as its value may.
+func publicField(path string) string {
+	for i := 0; i < len(path); i++ {
+		if path[i] != '[' {
+			continue
+		}
+		end := strings.IndexByte(path[i:], ']')
+		if _, err := strconv.Atoi(path[i+1 : max(i+end, i+1)]); err != nil {
+			return path[:i]
+		}
+	}
+	return path
 }

@@ -28,12 +28,8 @@ func mergeKeys() [][]string {
 // element to the one at its place: so what is inserted or removed in front does
 // not make all that follows it different.
 func match(before, after []any) (pairs []pair, ordered bool) {
-	for _, key := range mergeKeys() {
-		oldNames, ok := names(before, key)
-		newNames, both := names(after, key)
-		if ok && both {
-			return byName(len(before), oldNames, len(after), newNames)
-		}
+	if oldNames, newNames, ok := bothNames(before, after); ok {
+		return byName(len(before), oldNames, len(after), newNames)
 	}
 	start := 0
 	for start < min(len(before), len(after)) && equal(before[start], after[start]) {
@@ -59,6 +55,25 @@ func match(before, after []any) (pairs []pair, ordered bool) {
 		pairs = append(pairs, pair{oldEnd + i, newEnd + i})
 	}
 	return pairs, true
+}
+
+// bothNames returns the places of the elements of two lists by name, if they have
+// names.
+func bothNames(before, after []any) (oldNames, newNames map[string]int, ok bool) {
+	for _, key := range mergeKeys() {
+		oldNames, ok := names(before, key)
+		newNames, both := names(after, key)
+		if ok && both {
+			return oldNames, newNames, true
+		}
+	}
+	return nil, nil, false
+}
+
+// named reports whether the elements of two lists can be told apart by name.
+func named(before, after []any) bool {
+	_, _, ok := bothNames(before, after)
+	return ok && len(before) > 0 && len(after) > 0
 }
 
 // names returns the places of elements by the values of a key. It is not ok if

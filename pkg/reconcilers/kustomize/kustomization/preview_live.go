@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	kustomizev1 "github.com/leat-dev/leat/pkg/apis/kustomize/v1"
 	leatv1alpha1 "github.com/leat-dev/leat/pkg/apis/leat/v1alpha1"
 	"github.com/leat-dev/leat/pkg/apply"
 	"github.com/leat-dev/leat/pkg/object"
@@ -274,17 +275,32 @@ func (l *live) after(p *apply.Previewed, i int, found bool, public map[string]an
 		return preview.Body{}
 	}
 	fields, from := preview.Strip(p.New), l.before(p, found)
+	if p.Unverified || p.Err != nil {
+		fields = preview.Fill(fields, preview.Strip(p.Old))
+	}
 	if l.foreign {
 		return preview.Shade(preview.Decode(fields), preview.Strip(p.Old), from)
 	}
 	if found && !l.side.secretly(i) && !tells(witnessesOf(l.witnesses, p.Key)) {
 		return preview.Open(fields)
 	}
-	rendered := map[string]any(nil)
+	var rendered map[string]any
 	if found {
-		rendered = preview.Strip(l.side.public[i].Unstructured)
+		rendered = l.labelled(l.side.public[i].Unstructured)
 	}
 	return preview.Derive(fields, from, public, rendered)
+}
+
+// labelled is a rendered object with the labels that an apply gives it.
+func (l *live) labelled(u *unstructured.Unstructured) map[string]any {
+	u = u.DeepCopy()
+	labels := u.GetLabels()
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[kustomizev1.GroupName+"/name"], labels[kustomizev1.GroupName+"/namespace"] = l.obj.Name, l.obj.Namespace
+	u.SetLabels(labels)
+	return preview.Strip(u)
 }
 
 // message says what there is to say of an object that may be shown.
