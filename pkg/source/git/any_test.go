@@ -2,9 +2,12 @@ package git
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -177,5 +180,47 @@ func TestAnyAmbiguous(t *testing.T) {
 	a := &attempt{mirror: m, refs: &refs{}}
 	if _, err := a.only(id[:2], []*target{{commit: [20]byte{1}}}); !errors.As(err, new(*AmbiguousError)) {
 		t.Errorf("two commits: %v", err)
+	}
+}
+
+// However much is looked at, a source goes on from where it was: its next push
+// is still fetched as a difference.
+func TestManyLooksCostTheSourceNothing(t *testing.T) {
+	s := newGitServer(t, false)
+	r := s.repo(t, "app.git")
+	r.run(r.bare, "config", "uploadpack.allowReachableSHA1InWant", "true")
+	large := map[string]string{}
+	for i := range 50 {
+		large[fmt.Sprintf("f%d.yaml", i)] = randomText(4 << 10)
+	}
+	first := r.commit("first", large)
+	f, _ := newFetcher(t, Options{})
+	regular := Request{Key: "k", URL: r.url, Ref: Ref{Branch: "main"}}
+	regular = again(regular, fetch(t, f, regular))
+
+	// Branches of other histories, which share nothing.
+	for i := range maxTips + 8 {
+		branch := fmt.Sprint("other-", i)
+		r.git("checkout", "-q", "--orphan", branch)
+		r.git("rm", "-q", "-rf", ".")
+		r.commit("other", map[string]string{"x.yaml": fmt.Sprint(i)})
+		fetch(t, f, Request{Key: "k", URL: r.url, Ref: Ref{Any: branch}})
+	}
+	m, err := openMirror(f.mirrorDir("k"), r.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.close()
+	if tips := m.state.Tips; len(tips) > maxTips || !slices.Contains(hashes(tips), plumbing.NewHash(first)) {
+		t.Errorf("of %d tips none is the source's own", len(tips))
+	}
+	r.git("checkout", "-q", "-f", "main")
+	next := r.commit("next", map[string]string{"f0.yaml": "changed"})
+	s.take()
+	if res := fetch(t, f, regular); res.Commit != next {
+		t.Errorf("fetched %s, want %s", res.Commit, next)
+	}
+	if _, n := s.take(); n > 20<<10 {
+		t.Errorf("a push of one file took %d bytes: all of it was downloaded again", n)
 	}
 }

@@ -127,5 +127,5 @@ func (a *attempt) pull(ctx context.Context, wants, tips []plumbing.Hash, depth i
 	if err != nil {
 		return err
 	}
-	return a.mirror.received(id, p, tips)
+	return a.mirror.received(id, p, tips, a.request.Ref.Any != "")
 }

@@ -100,14 +100,21 @@ func (m *mirror) reset() (err error) {
 
 func (m *mirror) packDir() string { return filepath.Join(m.dir, packsBelow) }
 
-// received notes that a pack with the complete commits tips was stored.
-func (m *mirror) received(id string, p *pack, tips []plumbing.Hash) error {
+// received notes that a pack with the complete commits tips was stored. passing
+// tips, those of something that is only looked at, are the first to be let go of:
+// what a source follows would be downloaded as a whole again without its own.
+func (m *mirror) received(id string, p *pack, tips []plumbing.Hash, passing bool) error {
 	s := &m.state
 	if !slices.Contains(s.Packs, id) { // an empty one can come twice
 		s.Packs = append(s.Packs, id)
 	}
 	for _, tip := range tips {
-		s.Tips = append(without(s.Tips, tip), commitID(tip))
+		switch {
+		case !passing:
+			s.Tips = append(without(s.Tips, tip), commitID(tip))
+		case !slices.Contains(s.Tips, commitID(tip)):
+			s.Tips = slices.Insert(s.Tips, 0, commitID(tip))
+		}
 	}
 	s.Tips = s.Tips[max(0, len(s.Tips)-maxTips):]
 	for _, h := range p.unshallows {
