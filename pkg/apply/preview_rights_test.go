@@ -116,3 +116,41 @@ func TestPreviewHidesSecretValues(t *testing.T) {
 		}
 	}
 }
+
+// What the server looks up, and the same set brings, is not an error.
+func TestPreviewOfWhatWaits(t *testing.T) {
+	f := setup(t)
+	got := f.preview(f.request("app", `
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: runner}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: run}
+spec: {serviceAccountName: runner, containers: [{name: c, image: example.org/a}]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader}
+rules: [{apiGroups: [""], resources: [configmaps], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: reader}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
+subjects: [{kind: ServiceAccount, name: runner, namespace: $NS}]`,
+		strings.Replace(settings, "{name: settings", "{namespace: nowhere, name: lost", 1)))
+	for name, unverified := range map[string]bool{"ServiceAccount/runner": false, "Role/reader": false, "Pod/run": true, "RoleBinding/reader": false} {
+		p := got[name]
+		if p.Err != nil || p.Action != apply.ActionCreated || p.Unverified != unverified || p.New == nil {
+			t.Errorf("%s: %s, unverified %t (%s), %v", name, p.Action, p.Unverified, p.Reason, p.Err)
+		}
+	}
+	if p := got["Pod/run"]; !strings.Contains(p.Reason, "ServiceAccount") {
+		t.Errorf("reason %q", p.Reason)
+	}
+	if p := got["ConfigMap/lost"]; p.Err == nil || p.Unverified {
+		t.Errorf("what nothing brings: %+v", p)
+	}
+}
