@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -85,6 +86,21 @@ func join(ctx context.Context, dir string) (*Access, error) {
 	defer cancel()
 	if _, err := client.Status(ctx, client.Endpoints()[0]); err != nil {
 		return nil, errors.Join(fmt.Errorf("the server on %s does not answer at its socket (is it just starting?): %w", dir, err), access.Close())
+	}
+	return access, nil
+}
+
+// Connect gives access to an etcd that runs elsewhere.
+func Connect(ctx context.Context, config ClientConfig) (*Access, error) {
+	client, err := NewClient(config)
+	if err != nil {
+		return nil, err
+	}
+	access := &Access{Client: client, Running: true, closers: []func() error{client.Close}}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	if _, err := client.Get(ctx, "health"); err != nil {
+		return nil, errors.Join(fmt.Errorf("the etcd at %s does not answer: %w", strings.Join(config.Endpoints, ", "), err), access.Close())
 	}
 	return access, nil
 }

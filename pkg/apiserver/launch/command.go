@@ -11,6 +11,7 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 
 	"github.com/leat-dev/leat/pkg/apiserver/options"
+	"github.com/leat-dev/leat/pkg/apiserver/storage"
 	"github.com/leat-dev/leat/pkg/version"
 )
 
@@ -25,7 +26,8 @@ func NewCommand(ctx context.Context) *cobra.Command {
 		Use:   "leat-apiserver",
 		Short: "Serve and reconcile GitOps objects as an aggregated API server",
 		Long: "leat-apiserver serves the GitOps kinds of Flux as an aggregated API server of a Kubernetes\n" +
-			"cluster, keeps them in an etcd of its own, and acts on them.",
+			"cluster, keeps them in an etcd of its own, and acts on them.\n\n" +
+			"Backup, restore and what else its etcd needs: leat-apiserver etcd --help.",
 		Version:           version.Get(),
 		Args:              cobra.NoArgs,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return o.ServerRun.ComponentGlobalsRegistry.Set() },
@@ -46,5 +48,7 @@ func NewCommand(ctx context.Context) *cobra.Command {
 		cmd.Flags().AddFlagSet(fs)
 	}
 	cliflag.SetUsageAndHelpFunc(cmd, sections, helpColumns)
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.AddCommand(storage.NewCommand())
 	return cmd
 }

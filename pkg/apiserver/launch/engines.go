@@ -38,7 +38,7 @@ func (o launcher) openEngines(ctx context.Context, transport storagebackend.Tran
 	if err != nil {
 		return nil, err
 	}
-	client, err := newEtcdClient(transport)
+	client, err := newEtcdClient(ctx, transport, o.Recommended.Etcd.StorageConfig.Prefix)
 	if err != nil {
 		return nil, err
 	}

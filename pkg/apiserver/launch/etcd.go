@@ -6,20 +6,15 @@ import (
 	"fmt"
 	"time"
 
-	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
 	"k8s.io/apiserver/pkg/storage/storagebackend"
 
 	"github.com/leat-dev/leat/pkg/etcd"
+	"github.com/leat-dev/leat/pkg/etcd/migration"
 )
 
-// The same as those of the client that the API server keeps its objects by.
-const (
-	etcdDialTimeout      = 20 * time.Second
-	etcdKeepAlive        = 30 * time.Second
-	etcdKeepAliveTimeout = 10 * time.Second
-)
+// etcdAnswerTimeout is how long the etcd may take to answer the first request.
+const etcdAnswerTimeout = 30 * time.Second
 
 // closers are what must be closed when the server has ended, last opened first.
 type closers struct {
@@ -60,27 +55,18 @@ func (o launcher) startEtcd(ctx context.Context, p *Process) (storagebackend.Tra
 }
 
 // newEtcdClient returns a client of the etcd that the objects are in, for what
-// is kept beside them.
-func newEtcdClient(t storagebackend.TransportConfig) (*clientv3.Client, error) {
-	config := clientv3.Config{
-		Endpoints:            t.ServerList,
-		DialTimeout:          etcdDialTimeout,
-		DialKeepAliveTime:    etcdKeepAlive,
-		DialKeepAliveTimeout: etcdKeepAliveTimeout,
-		// The client's own logs repeat what its errors say.
-		Logger: zap.NewNop(),
-	}
-	if t.CertFile != "" || t.TrustedCAFile != "" {
-		info := transport.TLSInfo{CertFile: t.CertFile, KeyFile: t.KeyFile, TrustedCAFile: t.TrustedCAFile}
-		tlsConfig, err := info.ClientConfig()
-		if err != nil {
-			return nil, fmt.Errorf("reading the certificates for etcd: %w", err)
-		}
-		config.TLS = tlsConfig
-	}
-	client, err := clientv3.New(config)
+// is kept beside them. It refuses one that holds the objects no more, or not yet.
+func newEtcdClient(ctx context.Context, t storagebackend.TransportConfig, prefix string) (*clientv3.Client, error) {
+	client, err := etcd.NewClient(etcd.ClientConfig{
+		Endpoints: t.ServerList, CAFile: t.TrustedCAFile, CertFile: t.CertFile, KeyFile: t.KeyFile,
+	})
 	if err != nil {
-		return nil, fmt.Errorf("connecting to etcd: %w", err)
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, etcdAnswerTimeout)
+	defer cancel()
+	if err := migration.Check(ctx, client, prefix); err != nil {
+		return nil, errors.Join(err, client.Close())
 	}
 	return client, nil
 }
