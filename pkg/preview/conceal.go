@@ -100,16 +100,13 @@ func concealList(v, secret, public []any, instead bool) any {
 // Shade returns what became of an object by a dry-run that no secret value was
 // sent with. All of it may be shown but what it still has of the object as it
 // was before, where that is hidden: it is shown as there.
-func Shade(fields, before map[string]any, shown Body) Body {
-	if fields == nil {
-		return Body{}
+func Shade(after Body, before map[string]any, shown Body) Body {
+	if after.fields == nil || before == nil || shown.fields == nil {
+		return after
 	}
-	if before == nil || shown.fields == nil {
-		return Body{fields}
-	}
-	out, ok := shade(fields, before, shown.fields).(map[string]any)
+	out, ok := shade(after.fields, before, shown.fields).(map[string]any)
 	if !ok {
-		out = map[string]any{hiddenKey: &veil{fields}}
+		out = map[string]any{hiddenKey: &veil{after.fields}}
 	}
 	return Body{out}
 }

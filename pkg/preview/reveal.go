@@ -8,23 +8,24 @@ package preview
 // secret: whatever became of a value on its way, it is not among what came out
 // without it.
 func Reveal(fields map[string]any, public ...map[string]any) Body {
-	return Derive(fields, Body{}, public...)
+	sources := make([]Body, len(public))
+	for i := range public {
+		sources[i] = Open(public[i])
+	}
+	return Derive(fields, sources...)
 }
 
-// Derive is Reveal for what was made of an older object, for instance by a
-// dry-run: what is as it was in from, and shown there, is shown too.
-func Derive(fields map[string]any, from Body, public ...map[string]any) Body {
+// Derive is Reveal for what was made of other objects, for instance by a dry-run:
+// what is as it was in one of them, and shown there, is shown.
+func Derive(fields map[string]any, of ...Body) Body {
 	if fields == nil {
 		return Body{}
 	}
 	var sources []any
-	for _, p := range public {
-		if p != nil {
-			sources = append(sources, p)
+	for _, b := range of {
+		if b.fields != nil {
+			sources = append(sources, b.fields)
 		}
-	}
-	if from.fields != nil {
-		sources = append(sources, from.fields)
 	}
 	shown, ok := reveal(fields, sources).(map[string]any)
 	if !ok {

@@ -112,7 +112,7 @@ func TestConcealAndDerive(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			before := Conceal(fields(t, tt.live), false, Witness{fields(t, tt.secret), fields(t, tt.public)})
-			got := compared(t, before, Derive(fields(t, tt.after), before, fields(t, tt.public)))
+			got := compared(t, before, Derive(fields(t, tt.after), before, Open(fields(t, tt.public))))
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -151,7 +151,7 @@ func TestShade(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			live := fields(t, tt.live)
 			before := Conceal(live, true, Witness{fields(t, tt.secret), fields(t, tt.public)})
-			got := compared(t, before, Shade(fields(t, tt.after), live, before))
+			got := compared(t, before, Shade(Open(fields(t, tt.after)), live, before))
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Error(diff)
 			}

@@ -66,7 +66,7 @@ func (a *attempt) execute(ctx context.Context) error {
 	if err := a.admit(a.obj); err != nil {
 		return err
 	}
-	view, err := a.await()
+	view, err := a.await(ctx)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func crossNamespace(field, namespace string) error {
 // await finds the artifact, if neither source nor dependencies stand in the
 // way. Who waits is triggered when that changes; what passes within a moment,
 // as it does while a set of objects is being created, is not reported.
-func (a *attempt) await() (*artifact.View, error) {
+func (a *attempt) await(ctx context.Context) (*artifact.View, error) {
 	key := sourceKey(a.obj)
 	if a.awaitsSource() {
 		f := a.waiting(meta.ProgressingReason, fmt.Sprintf("source '%s/%s' was asked to run together with this object, and has not answered yet", a.obj.Spec.SourceRef.Kind, key))
@@ -154,6 +154,9 @@ func (a *attempt) await() (*artifact.View, error) {
 	}
 	a.revision, a.originRevision = found.Revision, found.Metadata[meta.OriginRevisionKey]
 	a.run.Log.On(a.revision)
+	if err := a.awaitFetch(ctx, key, found); err != nil {
+		return nil, err
+	}
 	if why, soon := a.unready(a.obj, a.revision); why != "" {
 		if way := a.cycle(a.obj); way != nil {
 			return nil, &failure{reason: meta.DependencyNotReadyReason, stalled: true, err: fmt.Errorf(
@@ -200,6 +203,7 @@ func (a *attempt) buildAndApply(ctx context.Context, request build.Request, sett
 	if result != nil {
 		a.changes = result.Changed()
 		a.tellExcluded(result)
+		a.tellSpared(result)
 		if result.Inventory != nil {
 			a.status.Inventory = inventory(result.Inventory)
 		}

@@ -24,6 +24,9 @@ type Engine interface {
 	Apply(ctx context.Context, p *apply.Plan) (*apply.Result, error)
 	Wait(ctx context.Context, r apply.HealthRequest) error
 	Delete(ctx context.Context, r apply.DeleteRequest) (*apply.Result, error)
+	// Confirmed says whether the inventory of an owner is newer than the last
+	// restore of the store.
+	Confirmed(ctx context.Context, uid string) (bool, error)
 }
 
 // Artifacts is where sources keep what they fetched; *artifact.Store is one.

@@ -137,7 +137,7 @@ func (p *Previewer) build(ctx context.Context, r *preview.Request) (*preview.Man
 	if g.values, err = g.collect(ctx, false); err != nil {
 		return nil, err
 	}
-	b, err := g.render(ctx, side, true)
+	b, err := g.render(ctx, side, public)
 	if err != nil {
 		return nil, err
 	}

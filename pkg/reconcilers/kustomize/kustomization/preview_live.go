@@ -32,6 +32,9 @@ type live struct {
 	// is applied.
 	witnesses map[object.Key][]preview.Witness
 	known     bool
+	// stored are the bodies that the server would store of what was rendered
+	// another way than what would be applied.
+	stored map[object.Key]preview.Body
 }
 
 // diffLive says what applying a side would change in the cluster.
@@ -43,7 +46,7 @@ func (g *glance) diffLive(ctx context.Context, s preview.Side) (*preview.Diff, e
 	if g.values, err = g.collect(ctx, true); err != nil {
 		return nil, err
 	}
-	l := &live{glance: g}
+	l := &live{glance: g, stored: map[object.Key]preview.Body{}}
 	if l.side, err = g.renderSide(ctx, opened); err != nil {
 		return nil, err
 	}
@@ -60,8 +63,7 @@ func (g *glance) diffLive(ctx context.Context, s preview.Side) (*preview.Diff, e
 	if err != nil {
 		return nil, err
 	}
-	public, err := l.public(ctx, previewed, shown)
-	if err != nil {
+	if err := l.tryOthers(ctx, previewed, shown); err != nil {
 		return nil, err
 	}
 	out := &preview.Diff{From: liveLabel, To: opened.label}
@@ -70,7 +72,7 @@ func (g *glance) diffLive(ctx context.Context, s preview.Side) (*preview.Diff, e
 		if !g.filter.Selects(p.Key, p.Ref.Version) {
 			continue
 		}
-		d, err := l.object(p, shown[i], public[p.Key])
+		d, err := l.object(p, shown[i])
 		if err != nil {
 			return nil, fmt.Errorf("comparing %s: %w", p.Key, err)
 		}
@@ -145,39 +147,6 @@ func (l *live) shown(ctx context.Context, previewed []apply.Previewed) ([]bool, 
 	return shown, errors.Join(errs...)
 }
 
-// public has the server say what it would store if no secret value were among
-// what it is sent: what it adds by itself, such as defaults, may be shown then.
-// It is asked only of objects that are shown and hold something secret, and what
-// it refuses, because a number is a text now, is done without.
-func (l *live) public(ctx context.Context, previewed []apply.Previewed, shown []bool) (map[object.Key]map[string]any, error) {
-	asked := map[object.Key]bool{}
-	for i := range previewed {
-		p := &previewed[i]
-		if n, ok := l.find(p.Key); ok && shown[i] && p.New != nil && p.Err == nil && !p.Unverified && l.side.secretly(n) {
-			asked[p.Key] = true
-		}
-	}
-	out := map[object.Key]map[string]any{}
-	if len(asked) == 0 {
-		return out, nil
-	}
-	objects := make([]object.Object, len(l.side.public))
-	for i, o := range l.side.public {
-		objects[i] = o
-		objects[i].Unstructured = &unstructured.Unstructured{Object: preview.Encode(o.Object)}
-	}
-	again, err := l.plan(ctx, objects, func(key object.Key) bool { return asked[key] }, false)
-	if err != nil {
-		return nil, err
-	}
-	for i := range again {
-		if p := &again[i]; p.New != nil && p.Err == nil && !p.Unverified {
-			out[p.Key] = preview.Decode(preview.Strip(p.New))
-		}
-	}
-	return out, nil
-}
-
 // find returns the place of a live object in the side.
 func (l *live) find(key object.Key) (int, bool) {
 	if i, ok := l.objects[key]; ok || key.Namespace != "" {
@@ -209,7 +178,7 @@ const (
 )
 
 // object tells of one object.
-func (l *live) object(p *apply.Previewed, shown bool, public map[string]any) (*preview.ObjectDiff, error) {
+func (l *live) object(p *apply.Previewed, shown bool) (*preview.ObjectDiff, error) {
 	d := &preview.ObjectDiff{DiffObject: leatv1alpha1.DiffObject{
 		APIVersion: p.Ref.GroupVersion().String(), Kind: p.Kind, Namespace: p.Namespace, Name: p.Name,
 		Action: actions[p.Action], File: p.File, Unverified: p.Unverified,
@@ -233,7 +202,7 @@ func (l *live) object(p *apply.Previewed, shown bool, public map[string]any) (*p
 	if l.foreign && found && isRefusal(p.Err) && l.side.public[i].Tainted {
 		d.Unverified, d.Message = true, unresolved+": "+p.Err.Error()
 	}
-	before, after := l.before(p, found), l.after(p, i, found, public)
+	before, after := l.before(p, found), l.after(p, i, found)
 	if p.Old != nil && !before.Exists() {
 		d.Message = notKnown
 	}
@@ -270,7 +239,7 @@ func (l *live) before(p *apply.Previewed, inSet bool) preview.Body {
 }
 
 // after is what the object would become, as it may be shown.
-func (l *live) after(p *apply.Previewed, i int, found bool, public map[string]any) preview.Body {
+func (l *live) after(p *apply.Previewed, i int, found bool) preview.Body {
 	if p.New == nil {
 		return preview.Body{}
 	}
@@ -279,16 +248,20 @@ func (l *live) after(p *apply.Previewed, i int, found bool, public map[string]an
 		fields = preview.Fill(fields, preview.Strip(p.Old))
 	}
 	if l.foreign {
-		return preview.Shade(preview.Decode(fields), preview.Strip(p.Old), from)
+		after, ok := l.stored[p.Key]
+		if !ok {
+			after = preview.Open(preview.Decode(fields))
+		}
+		return preview.Shade(after, preview.Strip(p.Old), from)
 	}
 	if found && !l.side.secretly(i) && !tells(witnessesOf(l.witnesses, p.Key)) {
 		return preview.Open(fields)
 	}
-	var rendered map[string]any
+	sources := []preview.Body{from, l.stored[p.Key]}
 	if found {
-		rendered = l.labelled(l.side.public[i].Unstructured)
+		sources = append(sources, preview.Open(l.labelled(l.side.public[i].Unstructured)))
 	}
-	return preview.Derive(fields, from, public, rendered)
+	return preview.Derive(fields, sources...)
 }
 
 // labelled is a rendered object with the labels that an apply gives it.

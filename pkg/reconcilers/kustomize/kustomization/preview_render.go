@@ -19,8 +19,7 @@ type rendition struct{ objects []object.Object }
 // buildKey names a rendition of a preview.
 type buildKey struct {
 	tree artifact.Digest
-	// public says which of the variables were used.
-	public bool
+	way  way
 }
 
 // rendered is a side after the build.
@@ -42,14 +41,14 @@ func (r *rendered) secretly(i int) bool {
 // The public rendering comes first. Its errors quote no secret, since there was
 // none in it; an error that only the real one has is told without its words.
 func (g *glance) renderSide(ctx context.Context, s *side) (*rendered, error) {
-	public, err := g.render(ctx, s, true)
+	shown, err := g.render(ctx, s, public)
 	if err != nil {
 		return nil, err
 	}
 	if g.foreign || !g.values.secret {
-		return &rendered{s, public.objects, public.objects}, nil
+		return &rendered{s, shown.objects, shown.objects}, nil
 	}
-	real, err := g.render(ctx, s, false)
+	full, err := g.render(ctx, s, hidden)
 	var e *build.Error
 	if errors.As(err, &e) && e.Input() {
 		return nil, g.invalid(e.File, "building with the values of Secrets that you may not get fails, so the reason is not shown here"+inObject(e))
@@ -57,7 +56,7 @@ func (g *glance) renderSide(ctx context.Context, s *side) (*rendered, error) {
 	if err != nil {
 		return nil, g.buildStatus(err, s)
 	}
-	out := &rendered{s, real.objects, public.objects}
+	out := &rendered{s, full.objects, shown.objects}
 	if !sameObjects(out.real, out.public) {
 		return nil, errors.New("rendering with and without secret values gave other objects")
 	}
@@ -83,32 +82,28 @@ func sameObjects(a, b []object.Object) bool {
 	return true
 }
 
-// render builds a side once with each of the variables. Errors of the public way
-// are API statuses, those of the other one are as they are.
-func (g *glance) render(ctx context.Context, s *side, public bool) (*rendition, error) {
-	key := buildKey{s.tree.Digest(), public}
+// render builds a side once each way. Errors of the public one are API statuses,
+// those of the others are as they are.
+func (g *glance) render(ctx context.Context, s *side, w way) (*rendition, error) {
+	key := buildKey{s.tree.Digest(), w}
 	if known := g.builds[key]; known != nil {
 		return known, nil
 	}
-	variables := g.values.other
-	if public {
-		variables = g.values.public
-	}
 	result, err := g.Builder.Build(ctx, build.Request{
-		Tenant: g.obj.Namespace, Tree: s.tree, Options: buildOptions(&g.obj.Spec), Variables: variables,
+		Tenant: g.obj.Namespace, Tree: s.tree, Options: buildOptions(&g.obj.Spec), Variables: g.values.by[w],
 	})
 	if err != nil {
 		if build.ReasonOf(err) == build.ReasonStore && !g.foreign {
 			g.Refetch(sourceKey(g.obj))
 		}
-		if public {
+		if w == public {
 			err = g.buildStatus(err, s)
 		}
 		return nil, err
 	}
 	out := &rendition{result.Objects}
 	if g.foreign {
-		if err := out.hideEncrypted(s, result, public); err != nil {
+		if err := out.hideEncrypted(s, result, w); err != nil {
 			return nil, err
 		}
 		// Where it is decrypted, what is live is secret in these places.
@@ -125,14 +120,14 @@ func (g *glance) buildStatus(err error, s *side) error {
 // hideEncrypted puts the names of files in the places of what is encrypted in
 // them, or other texts where the rendition is not to be shown. In foreign content
 // it is not decrypted, and its text tells nothing.
-func (r *rendition) hideEncrypted(s *side, result *build.Result, public bool) error {
+func (r *rendition) hideEncrypted(s *side, result *build.Result, w way) error {
 	encrypted, err := preview.NewEncrypted(s.tree, result)
 	if err != nil {
 		return err
 	}
 	objects := make([]object.Object, len(r.objects))
 	text := preview.EncryptedMarker
-	if public {
+	if w == public {
 		text = preview.EncryptedPlaceholder
 	}
 	for i, o := range r.objects {
@@ -166,22 +161,22 @@ func (g *glance) witnesses(ctx context.Context, looked *rendered) (map[object.Ke
 		if s == nil {
 			continue
 		}
-		public, err := g.render(ctx, s, true)
+		shown, err := g.render(ctx, s, public)
 		if err != nil {
 			continue
 		}
-		other, err := g.render(ctx, s, false)
-		if err != nil || !sameObjects(public.objects, other.objects) {
+		full, err := g.render(ctx, s, hidden)
+		if err != nil || !sameObjects(shown.objects, full.objects) {
 			continue
 		}
 		known = true
-		addWitnesses(out, other.objects, public.objects)
+		addWitnesses(out, full.objects, shown.objects)
 	}
 	if !g.foreign {
 		addWitnesses(out, looked.real, looked.public)
 	} else if !known {
-		if other, err := g.render(ctx, looked.side, false); err == nil && sameObjects(other.objects, looked.public) {
-			addWitnesses(out, other.objects, looked.public)
+		if full, err := g.render(ctx, looked.side, hidden); err == nil && sameObjects(full.objects, looked.public) {
+			addWitnesses(out, full.objects, looked.public)
 		}
 	}
 	return out, known

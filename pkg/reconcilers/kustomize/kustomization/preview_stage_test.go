@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -99,6 +101,46 @@ type stage struct {
 	refs map[string]*artifact.Tree
 	// peeked are the refs that were asked for.
 	peeked []string
+	// requests are those that the cluster got.
+	requests *requests
+}
+
+// requests notes what is sent to a cluster.
+type requests struct {
+	next http.RoundTripper
+	mu   sync.Mutex
+	sent []string
+}
+
+func (r *requests) RoundTrip(req *http.Request) (*http.Response, error) {
+	line := req.Method + " " + req.URL.Path
+	if strings.Contains(req.Header.Get("Accept"), "PartialObjectMetadata") {
+		line += " metadata"
+	}
+	if req.URL.Query().Get("dryRun") != "" {
+		line += " dry-run"
+	}
+	if user := req.Header.Get("Impersonate-User"); user != "" {
+		line += " as " + user
+	}
+	r.mu.Lock()
+	r.sent = append(r.sent, line)
+	r.mu.Unlock()
+	return r.next.RoundTrip(req)
+}
+
+// take returns the requests since the last call that hold a text.
+func (r *requests) take(part string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var found []string
+	for _, line := range r.sent {
+		if strings.Contains(line, part) {
+			found = append(found, line)
+		}
+	}
+	r.sent = nil
+	return found
 }
 
 func newStage(t testing.TB, change ...func(*Config)) *stage {
@@ -111,19 +153,23 @@ func newStage(t testing.TB, change ...func(*Config)) *stage {
 		t: t, ns: cluster.Namespace(t), refs: map[string]*artifact.Tree{},
 		sources: cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}),
 	}
-	if s.client, err = kubernetes.NewForConfig(cluster.Config); err != nil {
+	config := rest.CopyConfig(cluster.Config)
+	config.QPS = -1
+	s.requests = &requests{}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { s.requests.next = next; return s.requests })
+	if s.client, err = kubernetes.NewForConfig(config); err != nil {
 		t.Fatal(err)
 	}
 	if s.artifacts, err = artifact.Open(t.TempDir(), artifact.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.artifacts.Close() })
-	host, err := target.New(t.Context(), rest.CopyConfig(cluster.Config), target.Options{DigestKey: []byte("0123456789abcdef0123456789abcdef")})
+	host, err := target.New(t.Context(), config, target.Options{DigestKey: []byte("0123456789abcdef0123456789abcdef")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(host.Close)
-	secrets, err := metadata.NewForConfig(cluster.Config)
+	secrets, err := metadata.NewForConfig(config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,30 +17,40 @@ import (
 	"github.com/leat-dev/leat/pkg/preview"
 )
 
-// values are the variables of a preview, once for each way of rendering.
+// way is a way of rendering: with what in the places of values of Secrets.
+type way int
+
+// The ways of rendering.
 //
 //	way      a Secret that the caller may get   another one    a foreign preview
-//	real     value                              value          as public
 //	public   value                              placeholder    placeholder
-//	marked   –                                  –              marker
+//	hidden   value                              value          marker
 //
 // What comes out of public may be shown. Where it differs from what comes out of
-// the other one, the cluster has something secret.
+// hidden, which a foreign preview neither shows nor applies, the cluster has
+// something secret.
+const (
+	public way = iota
+	hidden
+	ways
+)
+
+// values are the variables of a preview, once for each way of rendering.
 type values struct {
-	public, other []build.Variable
-	// secret says that the two differ.
+	by [ways][]build.Variable
+	// secret says that what comes out of public and hidden may differ.
 	secret bool
 }
 
-// collect reads what postBuild names, as a run does. Values that are in none of
-// the ways are not read: without withReal, those that are not shown.
-func (g *glance) collect(ctx context.Context, withReal bool) (values, error) {
+// collect reads what postBuild names, as a run does. Without withHidden, no value
+// is read that is not shown.
+func (g *glance) collect(ctx context.Context, withHidden bool) (values, error) {
 	var v values
 	if g.obj.Spec.PostBuild == nil {
 		return v, nil
 	}
 	for i, ref := range g.obj.Spec.PostBuild.SubstituteFrom {
-		err := g.collectFrom(ctx, &v, ref, withReal)
+		err := g.collectFrom(ctx, &v, ref, withHidden)
 		switch {
 		case apierrors.IsNotFound(err) && isTrue(ref.Optional):
 		case apierrors.IsNotFound(err):
@@ -50,16 +60,22 @@ func (g *glance) collect(ctx context.Context, withReal bool) (values, error) {
 			return v, fmt.Errorf("reading variables from %s/%s: %w", ref.Kind, ref.Name, err)
 		}
 	}
-	v.public = appendVariables(v.public, g.obj.Spec.PostBuild.Substitute, false)
-	v.other = appendVariables(v.other, g.obj.Spec.PostBuild.Substitute, false)
-	v.secret = !maps.Equal(effective(v.public), effective(v.other))
+	for w := range v.by {
+		v.by[w] = appendVariables(v.by[w], g.obj.Spec.PostBuild.Substitute, false)
+	}
+	v.secret = !maps.Equal(effective(v.by[public]), effective(v.by[hidden]))
 	return v, nil
 }
 
-func (g *glance) collectFrom(ctx context.Context, v *values, ref kustomizev1.SubstituteReference, withReal bool) error {
+func (g *glance) collectFrom(ctx context.Context, v *values, ref kustomizev1.SubstituteReference, withHidden bool) error {
+	add := func(data map[string]string, tainted bool, to ...way) {
+		for _, w := range to {
+			v.by[w] = appendVariables(v.by[w], data, tainted)
+		}
+	}
 	if ref.Kind != kustomizev1.SubstituteKindSecret {
 		data, err := g.substituteFrom(ctx, g.obj.Namespace, ref)
-		v.public, v.other = appendVariables(v.public, data, false), appendVariables(v.other, data, false)
+		add(data, false, public, hidden)
 		return err
 	}
 	shown := false
@@ -69,19 +85,23 @@ func (g *glance) collectFrom(ctx context.Context, v *values, ref kustomizev1.Sub
 			return err
 		}
 	}
-	if !g.foreign && (shown || withReal) {
+	if shown {
 		data, err := g.substituteFrom(ctx, g.obj.Namespace, ref)
-		v.other = appendVariables(v.other, data, true)
-		if shown {
-			v.public = appendVariables(v.public, data, true)
-		} else {
-			v.public = appendVariables(v.public, standIns(ref.Name, slices.Collect(maps.Keys(data)), preview.Placeholder), true)
-		}
+		add(data, true, public, hidden)
 		return err
 	}
-	names, err := g.keysOf(ctx, ref.Name)
-	v.public = appendVariables(v.public, standIns(ref.Name, names, preview.Placeholder), true)
-	v.other = appendVariables(v.other, standIns(ref.Name, names, preview.Marker), true)
+	var names []string
+	var err error
+	if withHidden && !g.foreign {
+		var data map[string]string
+		data, err = g.substituteFrom(ctx, g.obj.Namespace, ref)
+		names = slices.Collect(maps.Keys(data))
+		add(data, true, hidden)
+	} else {
+		names, err = g.keysOf(ctx, ref.Name)
+		add(standIns(ref.Name, names, preview.Marker), true, hidden)
+	}
+	add(standIns(ref.Name, names, preview.Placeholder), true, public)
 	return err
 }
 
