@@ -110,15 +110,17 @@ func (e *Engine) Preview(ctx context.Context, r PreviewRequest) ([]Previewed, er
 // spare keeps what a broken item may stand for from being taken for gone: its
 // namespace may not be known.
 func (p *Plan) spare() {
+	broken := map[object.Key]bool{}
 	for _, it := range p.items {
-		if it.err == nil {
-			continue
+		if it.err != nil {
+			broken[it.key] = true
 		}
-		p.prune = slices.DeleteFunc(p.prune, func(en Entry) bool {
-			return en.Group == it.key.Group && en.Kind == it.key.Kind && en.Name == it.key.Name &&
-				(it.key.Namespace == "" || en.Namespace == it.key.Namespace)
-		})
 	}
+	p.prune = slices.DeleteFunc(p.prune, func(en Entry) bool {
+		anywhere := en.Key
+		anywhere.Namespace = ""
+		return broken[en.Key] || broken[anywhere]
+	})
 }
 
 // preview is a run that only looks.
@@ -135,6 +137,8 @@ type sight struct {
 	*item
 	old, new   *unstructured.Unstructured
 	unverified bool
+	// awaited is what of the set has to be there before the server can judge.
+	awaited awaited
 	// seen says that the server was asked, or could not be.
 	seen bool
 }

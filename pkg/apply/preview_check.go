@@ -14,12 +14,12 @@ import (
 // validate has the server say what it would store. Other than a run it leaves
 // no item out that a run could: what is wanted is the answers.
 func (v *preview) validate(ctx context.Context) error {
-	v.p.deferChecks()
+	v.await()
 	err := v.each(ctx, func(s *sight) bool { return s.stage == stageDefinitions && s.pending() }, v.check)
 	if err != nil {
 		return err
 	}
-	v.p.deferChecks()
+	v.await()
 	misfits := v.checkSchemas()
 	if err := v.each(ctx, func(s *sight) bool { return s.pending() && !s.seen }, v.check); err != nil {
 		return err
@@ -34,11 +34,13 @@ func (v *preview) blame(err error) {
 	if !errors.As(err, &failed) {
 		return
 	}
+	misfits := make(map[object.Key]error, len(failed.Objects))
 	for _, o := range failed.Objects {
-		for _, s := range v.all {
-			if s.key == o.Key && s.err == nil {
-				s.err = o.Err
-			}
+		misfits[o.Key] = o.Err
+	}
+	for _, s := range v.all {
+		if s.err == nil {
+			s.err = misfits[s.key]
 		}
 	}
 }
@@ -52,9 +54,8 @@ func (v *preview) blame(err error) {
 //	                                    another one of the set: then it is not verified
 func (v *preview) check(ctx context.Context, s *sight) error {
 	s.seen = true
-	awaited := v.awaits(s.item)
-	if s.unserved || awaited.hopeless {
-		return v.unverified(s, awaited.what)
+	if s.unserved || s.awaited.hopeless {
+		return v.unverified(s, s.awaited.what)
 	}
 	w, err := v.request(ctx, s.item, true)
 	if cause := context.Cause(ctx); cause != nil {
@@ -74,7 +75,7 @@ func (v *preview) check(ctx context.Context, s *sight) error {
 		}
 		return v.recreated(ctx, s)
 	case s.after != noStage:
-		return v.unverified(s, awaited.what)
+		return v.unverified(s, s.awaited.what)
 	}
 	s.err = s.public(err)
 	return v.rendered(s)
@@ -108,24 +109,30 @@ type awaited struct {
 	hopeless bool
 }
 
-// awaits says what of the set has to be there before the server can judge an
-// item.
-func (v *preview) awaits(it *item) awaited {
-	if it.unserved {
-		return awaited{"its CustomResourceDefinition is part of the set", true}
+// await notes what each item has to wait for, as far as is known by now.
+func (v *preview) await() {
+	v.p.deferChecks()
+	created := map[object.Key]bool{}
+	for _, s := range v.all {
+		if s.action == ActionCreated {
+			created[s.key] = true
+		}
 	}
-	if it.after == noStage {
+	for _, s := range v.all {
+		s.awaited = s.awaits(created)
+	}
+}
+
+func (it *item) awaits(created map[object.Key]bool) awaited {
+	switch {
+	case it.unserved:
+		return awaited{"its CustomResourceDefinition is part of the set", true}
+	case it.err != nil, it.after == noStage:
 		return awaited{}
 	}
-	needs := it.needs()
-	for _, other := range v.p.items {
-		if other.action != ActionCreated {
-			continue
-		}
-		for _, k := range needs {
-			if other.key == k {
-				return awaited{"its " + k.Kind + " is part of the set", k == object.Key{Kind: kindNamespace, Name: it.key.Namespace}}
-			}
+	for _, k := range it.needs() {
+		if created[k] {
+			return awaited{"its " + k.Kind + " is part of the set", k == object.Key{Kind: kindNamespace, Name: it.key.Namespace}}
 		}
 	}
 	return awaited{what: "its CustomResourceDefinition changes in the same set"}

@@ -11,6 +11,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 
 	"github.com/leat-dev/leat/pkg/artifact"
+	"github.com/leat-dev/leat/pkg/source/ignore"
 )
 
 // The reasons of errors, as they show in conditions.
@@ -94,7 +95,8 @@ func (e *scrubbed) Is(target error) bool { return errors.Is(e.err, target) }
 // secrets.
 func (e *scrubbed) As(target any) bool {
 	switch target.(type) {
-	case **UnsupportedError, **NotFoundError, **AmbiguousError, **artifact.LimitError, **artifact.PathError, **artifact.CorruptError:
+	case **UnsupportedError, **NotFoundError, **AmbiguousError, **LimitError, **ignore.RulesError,
+		**artifact.LimitError, **artifact.PathError, **artifact.CorruptError:
 		return errors.As(e.err, target)
 	}
 	return false

@@ -13,13 +13,13 @@ import (
 	"github.com/leat-dev/leat/pkg/artifact"
 )
 
-// limitError says that what a server sends exceeds a limit.
-type limitError struct{ message string }
+// LimitError says that what a server sends exceeds a limit.
+type LimitError struct{ message string }
 
-func (e *limitError) Error() string { return e.message }
+func (e *LimitError) Error() string { return e.message }
 
 func overLimit(format string, args ...any) error {
-	return &limitError{fmt.Sprintf(format, args...)}
+	return &LimitError{fmt.Sprintf(format, args...)}
 }
 
 // verdict is why a commit cannot be taken whatever is done: it breaks a limit,
@@ -66,7 +66,7 @@ func (a *attempt) remember(ctx context.Context, k verdictKey, err error) {
 // quotes anything that is secret.
 func isFinal(err error) bool {
 	var (
-		sent  *limitError
+		sent  *LimitError
 		limit *artifact.LimitError
 		path  *artifact.PathError
 		known *Error

@@ -234,7 +234,7 @@ func (w *walk) findRules(root plumbing.Hash, spec *string) error {
 		files[i] = ignore.File{Dir: f.dir, Content: content}
 	}
 	if w.rules, err = ignore.New(files, spec); err != nil {
-		return &Error{Reason: ReasonSourceIgnoreError, Err: err}
+		return &Error{Reason: ReasonSourceIgnoreError, Err: &ignore.RulesError{Err: err}}
 	}
 	w.steps = 0
 	return nil
@@ -287,7 +287,7 @@ func (w *walk) ruleFiles(id plumbing.Hash, at []string) (ruleFiles, error) {
 		}
 		if len(found) > ignore.MaxFiles {
 			return nil, &Error{Reason: ReasonSourceIgnoreError,
-				Err: fmt.Errorf("more than %d files called %s", ignore.MaxFiles, ignore.FileName)}
+				Err: &ignore.RulesError{Err: fmt.Errorf("more than %d files called %s", ignore.MaxFiles, ignore.FileName)}}
 		}
 	}
 	w.memo.Add(key, found)

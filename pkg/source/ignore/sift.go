@@ -10,10 +10,11 @@ import (
 	"github.com/leat-dev/leat/pkg/artifact"
 )
 
-// RulesError says that the rules of a source cannot be read.
+// RulesError says that the rules of a source cannot be read. It holds nothing
+// but words of theirs.
 type RulesError struct{ Err error }
 
-func (e *RulesError) Error() string { return "reading ignore rules: " + e.Err.Error() }
+func (e *RulesError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *RulesError) Unwrap() error { return e.Err }

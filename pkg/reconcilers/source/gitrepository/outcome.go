@@ -106,6 +106,7 @@ func (a *attempt) succeeded(ctx context.Context) (runtime.Result, error) {
 	if err := a.write(ctx); err != nil {
 		return runtime.Result{}, err
 	}
+	a.Fetched(a.run.Key, a.status.Artifact.Digest)
 	a.run.Log.Did(runlog.Work{Digest: a.status.Artifact.Digest})
 	a.run.Log.End(runlog.Outcome{
 		Phase: runlog.Succeeded, Message: message,

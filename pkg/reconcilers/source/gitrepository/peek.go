@@ -191,34 +191,49 @@ func (p *Peeker) explain(ctx context.Context, obj *sourcev1.GitRepository, ref s
 	said := func(what any) string {
 		return fmt.Sprintf("fetching %.120q of GitRepository %s/%s: %v", ref, obj.Namespace, obj.Name, what)
 	}
-	var (
-		missing   *git.NotFoundError
-		ambiguous *git.AmbiguousError
-		limit     *artifact.LimitError
-		path      *artifact.PathError
-		known     *git.Error
-	)
-	switch {
-	case errors.As(err, &missing):
-		return refused(metav1.CauseTypeFieldValueNotFound, said(missing))
-	case errors.As(err, &ambiguous):
-		return refused(metav1.CauseTypeFieldValueInvalid, said(ambiguous))
-	case errors.As(err, &limit):
-		return refused(metav1.CauseTypeFieldValueInvalid, said(limit))
-	case errors.As(err, &path):
-		return refused(metav1.CauseTypeFieldValueInvalid, said(path))
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+	if fault, cause := faultOf(err); fault != nil {
+		return refused(cause, said(fault))
+	}
+	if ctx.Err() != nil {
 		return err // nobody waits for the answer
 	}
-	klog.FromContext(ctx).Error(err, "Fetching for a preview failed", "gitRepository", klog.KObj(obj))
+	klog.FromContext(ctx).Info("Fetching for a preview failed", "gitRepository", klog.KObj(obj), "err", err)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return apierrors.NewTimeoutError(said(fmt.Sprintf("it took longer than %s, its spec.timeout", obj.GetTimeout())), 0)
 	}
 	reason := "the credentials could not be read"
-	if errors.As(err, &known) {
+	if known := (*git.Error)(nil); errors.As(err, &known) {
 		reason = known.Reason
 	}
 	return apierrors.NewServiceUnavailable(said(reason + ": see the conditions of the GitRepository, or the log of the server"))
+}
+
+// faultOf returns what is wrong with the ref or with what it stands for, nil if
+// that is not the reason of err. None of these errors holds an address.
+func faultOf(err error) (error, metav1.CauseType) {
+	var (
+		missing   *git.NotFoundError
+		ambiguous *git.AmbiguousError
+		sent      *git.LimitError
+		limit     *artifact.LimitError
+		path      *artifact.PathError
+		rules     *ignore.RulesError
+	)
+	switch {
+	case errors.As(err, &missing):
+		return missing, metav1.CauseTypeFieldValueNotFound
+	case errors.As(err, &ambiguous):
+		return ambiguous, metav1.CauseTypeFieldValueInvalid
+	case errors.As(err, &sent):
+		return sent, metav1.CauseTypeFieldValueInvalid
+	case errors.As(err, &limit):
+		return limit, metav1.CauseTypeFieldValueInvalid
+	case errors.As(err, &path):
+		return path, metav1.CauseTypeFieldValueInvalid
+	case errors.As(err, &rules):
+		return rules, metav1.CauseTypeFieldValueInvalid
+	}
+	return nil, ""
 }
 
 // refused says that there is no such revision to show.

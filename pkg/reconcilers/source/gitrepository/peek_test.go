@@ -122,6 +122,12 @@ func TestPeekRefusals(t *testing.T) {
 	}
 	w.create(func(s *sourcev1.GitRepositorySpec) { s.SecretRef = &meta.LocalObjectReference{Name: "git"} })
 	w.push(map[string]string{"a.yaml": "1"})
+	for branch, f := range map[string][2]string{"evil": {`c:\evil`, "x"}, "rules": {".sourceignore", strings.Repeat("x", 2000)}} {
+		c := gitserver.Commit{Branch: branch, Orphan: true, Files: map[string]gitserver.File{f[0]: {Content: f[1]}}}
+		if _, err := w.repo.Commit(ctx, c); err != nil {
+			t.Fatal(err)
+		}
+	}
 	p := w.peeker()
 	for _, tt := range []struct {
 		name, ref string
@@ -136,6 +142,8 @@ func TestPeekRefusals(t *testing.T) {
 		}, http.StatusConflict, "spec.verify"},
 		{"submodules", "main", func(o *sourcev1.GitRepository) { yes := true; o.Spec.RecurseSubmodules = &yes }, http.StatusConflict, "recurseSubmodules"},
 		{"ssh", "main", func(o *sourcev1.GitRepository) { o.Spec.URL = "ssh://git@example.org/app" }, http.StatusConflict, "SSH"},
+		{"a path that no tree can have", "evil", nil, http.StatusUnprocessableEntity, `c:\\evil`},
+		{"rules that cannot be read", "rules", nil, http.StatusUnprocessableEntity, ".sourceignore"},
 		{"no Secret", "main", func(o *sourcev1.GitRepository) { o.Spec.SecretRef.Name = "missing" }, http.StatusServiceUnavailable, "credentials"},
 		{"no credentials", "main", func(o *sourcev1.GitRepository) { o.Spec.SecretRef = nil }, http.StatusServiceUnavailable, "AuthenticationFailed"},
 		{"no server", "main", func(o *sourcev1.GitRepository) { o.Spec.URL = "http://127.0.0.1:1/secret-project.git" }, http.StatusServiceUnavailable, "GitOperationFailed"},

@@ -67,6 +67,9 @@ type Config struct {
 
 	// Garbage is called when there may be something to collect in the store.
 	Garbage func()
+	// Fetched is called when the origin was asked and the artifact with the digest
+	// is the latest.
+	Fetched func(source runtime.Key, digest string)
 	// Clock defaults to the real one, Grace to 2 s.
 	Clock clock.WithTicker
 	Grace time.Duration
@@ -88,6 +91,9 @@ func New(c Config) *Reconciler {
 	}
 	if c.Garbage == nil {
 		c.Garbage = func() {}
+	}
+	if c.Fetched == nil {
+		c.Fetched = func(runtime.Key, string) {}
 	}
 	return &Reconciler{Config: c, fields: fields()}
 }
