@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -60,7 +59,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, gitServer.server.Close()) }()
 
-	token, err := identity(ctx)
+	token, err := leatserver.Identity(ctx, cluster)
 	if err != nil {
 		return 0, err
 	}
@@ -80,19 +79,4 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	return m.Run(), nil
-}
-
-// identity makes the service account that Leat runs as and returns a token of it.
-func identity(ctx context.Context) (string, error) {
-	for _, args := range [][]string{
-		{"create", "namespace", "leat-system"},
-		{"create", "serviceaccount", "--namespace=leat-system", "leat-apiserver"},
-		{"create", "clusterrolebinding", "leat-apiserver", "--clusterrole=cluster-admin", "--serviceaccount=leat-system:leat-apiserver"},
-	} {
-		if _, _, err := cluster.Kubectl(ctx, args...); err != nil {
-			return "", err
-		}
-	}
-	token, _, err := cluster.Kubectl(ctx, "create", "token", "--namespace=leat-system", "leat-apiserver", "--duration=24h")
-	return strings.TrimSpace(token), err
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -34,6 +35,8 @@ type Server struct {
 	dir  string
 	port int
 	args []string
+	// wrapper is what the program is started by, if not by itself.
+	wrapper []string
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -66,14 +69,26 @@ func New(dir, kubeconfig string, args ...string) (*Server, error) {
 	return &Server{dir: dir, port: port, args: append(command, args...)}, nil
 }
 
+// Wrap has the server started by another program, which gets the command line as
+// further arguments and becomes the server. It counts from the next start on.
+func (s *Server) Wrap(program ...string) { s.wrapper = program }
+
 // Start starts the process and waits until it is ready.
 func (s *Server) Start(ctx context.Context) error {
+	if err := s.Spawn(); err != nil {
+		return err
+	}
+	if err := s.WaitReady(ctx); err != nil {
+		s.Kill()
+		return err
+	}
+	return nil
+}
+
+// Spawn starts the process and does not wait for anything.
+func (s *Server) Spawn() error {
 	if err := s.spawn(); err != nil {
 		return fmt.Errorf("starting leat-apiserver: %w", err)
-	}
-	if err := s.waitReady(ctx); err != nil {
-		s.Kill()
-		return fmt.Errorf("%w\n%s", err, s.log())
 	}
 	return nil
 }
@@ -86,7 +101,8 @@ func (s *Server) spawn() error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(s.args[0], s.args[1:]...)
+	command := append(slices.Clone(s.wrapper), s.args...)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// A test that is killed must not leave a server behind.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -99,6 +115,14 @@ func (s *Server) spawn() error {
 		defer close(done)
 		_ = cmd.Wait() // how it ended is told by its log
 	}()
+	return nil
+}
+
+// WaitReady waits until the process that was started is ready.
+func (s *Server) WaitReady(ctx context.Context) error {
+	if err := s.waitReady(ctx); err != nil {
+		return fmt.Errorf("%w\n%s", err, s.log())
+	}
 	return nil
 }
 
@@ -158,6 +182,13 @@ func (s *Server) Stop() error {
 	}
 }
 
+// Ended is closed when the process that was started last has ended.
+func (s *Server) Ended() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done
+}
+
 // PID is the process's ID.
 func (s *Server) PID() int {
 	s.mu.Lock()
@@ -167,6 +198,15 @@ func (s *Server) PID() int {
 
 // URL is where it serves, without kube-apiserver in between.
 func (s *Server) URL() string { return fmt.Sprintf("https://127.0.0.1:%d", s.port) }
+
+// Log is what the server has logged, in all its lives.
+func (s *Server) Log() (string, error) {
+	text, err := os.ReadFile(s.logFile())
+	return string(text), err
+}
+
+// DataDir is where the server keeps its data.
+func (s *Server) DataDir() string { return filepath.Join(s.dir, "data") }
 
 func (s *Server) logFile() string { return filepath.Join(s.dir, "leat-apiserver.log") }
 
