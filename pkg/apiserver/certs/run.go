@@ -18,6 +18,10 @@ const (
 	// it has its certificate.
 	firstRetry = 200 * time.Millisecond
 	lastRetry  = 5 * time.Second
+	// lookEvery is how often the wall clock is looked at for whether a certificate
+	// is due. A timer counts the time that passes, and a certificate goes by the
+	// date: after the machine has slept, or its clock was set, the two differ.
+	lookEvery = 10 * time.Second
 )
 
 // Run keeps the certificate true until ctx ends: it acts when the Secret changes,
@@ -32,24 +36,17 @@ func (m *Manager) Run(ctx context.Context, _ int) {
 
 	retry := newRetry()
 	for {
-		var wakeUp time.Duration
 		switch err := m.RunOnce(ctx); {
 		case err == nil:
-			retry, wakeUp = newRetry(), m.untilDue()
-		case ctx.Err() != nil:
-			return
-		default:
-			wakeUp = retry.Step()
-			logger.Error(err, "Certificates could not be brought up to date", "retryIn", wakeUp)
+			retry = newRetry()
+			m.awaitDue(ctx, changed)
+		case ctx.Err() == nil:
+			pause := retry.Step()
+			logger.Error(err, "Certificates could not be brought up to date", "retryIn", pause)
+			m.pause(ctx, changed, pause)
 		}
-		timer := m.options.Clock.NewTimer(wakeUp)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if ctx.Err() != nil {
 			return
-		case <-changed:
-			timer.Stop()
-		case <-timer.C():
 		}
 	}
 }
@@ -58,9 +55,31 @@ func newRetry() wait.Backoff {
 	return wait.Backoff{Duration: firstRetry, Factor: 2, Jitter: 0.1, Steps: 1 << 30, Cap: lastRetry}
 }
 
-// untilDue is the time until something has to be done though nothing happened.
-func (m *Manager) untilDue() time.Duration {
-	return max(m.current.Load().due.Sub(m.options.Clock.Now()), firstRetry)
+// awaitDue returns when the Secret has changed or something has to be done though
+// nothing happened.
+func (m *Manager) awaitDue(ctx context.Context, changed <-chan struct{}) {
+	due := m.current.Load().due
+	for {
+		left := max(due.Sub(m.options.Clock.Now()), firstRetry)
+		if interrupted := m.pause(ctx, changed, min(left, lookEvery)); interrupted || !m.options.Clock.Now().Before(due) {
+			return
+		}
+	}
+}
+
+// pause lets time pass and says whether it was cut short, by a change of the Secret
+// or by the end of ctx.
+func (m *Manager) pause(ctx context.Context, changed <-chan struct{}, d time.Duration) (interrupted bool) {
+	timer := m.options.Clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return true
+	case <-changed:
+		return true
+	case <-timer.C():
+		return false
+	}
 }
 
 // watch has changed filled whenever the Secret may have changed, until the returned
