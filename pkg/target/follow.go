@@ -56,6 +56,10 @@ const (
 
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = 30 * time.Second
+	// lostBackoff is the longest pause while the server cannot be reached at all,
+	// or says that it is not up to it: when it is back, what changed meanwhile
+	// should be seen soon, and one request every few seconds is no load.
+	lostBackoff = 3 * time.Second
 	// deniedBackoff is how long to wait before asking again for what was refused:
 	// rights come by someone else's doing.
 	deniedBackoff = time.Minute
@@ -90,6 +94,9 @@ func (f *follower) run(ctx context.Context) {
 			f.sink.denied(err)
 			f.logger.Info("cannot watch, reading objects one by one", "err", err, "retryIn", wait)
 		default:
+			if status := apierrors.APIStatus(nil); !errors.As(err, &status) || apierrors.IsServiceUnavailable(err) {
+				wait = min(wait, lostBackoff)
+			}
 			f.logger.V(2).Info("watch ended", "err", err, "retryIn", wait)
 		}
 		if f.t.opts.Clock.Since(began) > time.Minute {
