@@ -61,6 +61,9 @@ func (o launcher) genericConfig(ctx context.Context, host *rest.Config, transpor
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a client of the host cluster: %w", err)
 	}
+	if err := awaitHost(ctx, client.Discovery().RESTClient()); err != nil {
+		return nil, nil, err
+	}
 	if err := o.ProbeAdmission(ctx, client); err != nil {
 		return nil, nil, err
 	}
