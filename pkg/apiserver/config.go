@@ -12,6 +12,7 @@ import (
 	"k8s.io/kube-openapi/pkg/common"
 	"k8s.io/utils/clock"
 
+	"github.com/leat-dev/leat/pkg/apiserver/intake"
 	"github.com/leat-dev/leat/pkg/registry/generic"
 )
 
@@ -83,7 +84,7 @@ func (c *Config) Complete() CompletedConfig {
 
 // New builds the server. Nothing is served before Run.
 func (c completedConfig) New() (*Server, error) {
-	server, err := c.generic.New(name, genericapiserver.NewEmptyDelegate())
+	server, err := c.generic.New(name, genericapiserver.NewEmptyDelegateWithCustomHandler(intake.NotFound()))
 	if err != nil {
 		return nil, fmt.Errorf("building the generic server: %w", err)
 	}

@@ -17,6 +17,7 @@ import (
 	leatv1alpha1 "github.com/leat-dev/leat/pkg/apis/leat/v1alpha1"
 	"github.com/leat-dev/leat/pkg/apiserver"
 	"github.com/leat-dev/leat/pkg/apiserver/admission/referencepermission"
+	"github.com/leat-dev/leat/pkg/apiserver/intake"
 	"github.com/leat-dev/leat/pkg/apiserver/registration"
 	"github.com/leat-dev/leat/pkg/registry/kustomize"
 	"github.com/leat-dev/leat/pkg/registry/source"
@@ -94,6 +95,7 @@ func (o launcher) genericConfig(ctx context.Context, host *rest.Config, transpor
 		return nil, nil, err
 	}
 	authorities.HoldBack(&config.Config)
+	intake.Install(&config.Config)
 	certificates, err := o.certificates(config, client)
 	if err != nil {
 		return nil, nil, err

@@ -56,19 +56,25 @@ func (r *REST) ShortNames() []string { return r.shortNames }
 // Categories are the groups of resources that kubectl get knows the kind by.
 func (r *REST) Categories() []string { return r.categories }
 
-// Create creates an object.
+// Create creates an object. What is expensive to refuse is refused first.
 func (r *REST) Create(ctx context.Context, obj runtime.Object, validate rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
-	return r.create(ctx, obj, validate, options)
+	if err := checkMetadata(r.served.GroupKind(), obj); err != nil {
+		return nil, err
+	}
+	created, err := r.create(ctx, obj, validate, options)
+	return created, shortened(err)
 }
 
 // Update changes an object.
 func (r *REST) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, forceAllowCreate bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
-	return r.update(ctx, name, info, createValidation, updateValidation, forceAllowCreate, options)
+	updated, created, err := r.update(ctx, name, change{info, r.served.GroupKind()}, createValidation, updateValidation, forceAllowCreate, options)
+	return updated, created, shortened(err)
 }
 
 // StatusREST serves the status of a kind's objects.
 type StatusREST struct {
 	store *registry.Store
+	kind  schema.GroupKind
 }
 
 // New returns an empty object of the kind.
@@ -85,7 +91,8 @@ func (r *StatusREST) Get(ctx context.Context, name string, options *metav1.GetOp
 // Update writes the status. An object is never created by it, whatever the
 // caller allows: server-side apply to the status of nothing is a 404.
 func (r *StatusREST) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, _ bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
-	return r.store.Update(ctx, name, info, createValidation, updateValidation, false, options)
+	updated, created, err := r.store.Update(ctx, name, change{info, r.kind}, createValidation, updateValidation, false, options)
+	return updated, created, shortened(err)
 }
 
 // GetResetFields names what a write of the status cannot set.
@@ -163,5 +170,5 @@ func NewStorage[O Object, Spec, Status any](kind *Kind[O, Spec, Status], env Env
 		categories: kind.Categories,
 		authors:    env.Authors,
 	}
-	return rest, &StatusREST{store: &statusStore}, nil
+	return rest, &StatusREST{store: &statusStore, kind: kind.GroupVersionKind.GroupKind()}, nil
 }

@@ -90,7 +90,7 @@ func (s strategy[O, Spec, Status]) PrepareForUpdate(ctx context.Context, obj, ol
 
 // Validate checks a new object.
 func (s strategy[O, Spec, Status]) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
-	return s.validate(obj.(O))
+	return limited(s.validate(obj.(O)))
 }
 
 // ValidateUpdate checks what an update makes of an object. What was wrong
@@ -101,7 +101,7 @@ func (s strategy[O, Spec, Status]) ValidateUpdate(_ context.Context, obj, old ru
 	if len(errs) == 0 {
 		return nil
 	}
-	return without(errs, s.validate(old.(O)))
+	return limited(without(errs, s.validate(old.(O))))
 }
 
 func (s strategy[O, Spec, Status]) validate(o O) field.ErrorList {

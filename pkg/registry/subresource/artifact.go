@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -81,6 +82,11 @@ func (r *ArtifactREST) Connect(ctx context.Context, name string, options runtime
 	if !ok {
 		return nil, fmt.Errorf("serving an artifact: got options of type %T", options)
 	}
+	if opts.Digest != "" {
+		if _, err := artifact.ParseDigest(opts.Digest); err != nil {
+			return nil, apierrors.NewBadRequest("query parameter " + err.Error())
+		}
+	}
 	obj, err := r.parent.Get(ctx, name, &metav1.GetOptions{})
 	if err != nil {
 		return nil, err
@@ -132,6 +138,9 @@ func (r *ArtifactREST) find(obj runtime.Object, source metav1.Object, opts *leat
 
 // serve writes what was asked for.
 func (r *ArtifactREST) serve(w http.ResponseWriter, req *http.Request, source metav1.Object, record artifact.Record, opts *leatv1alpha1.ArtifactOptions, responder rest.Responder) error {
+	if err := checkRange(req.Header.Get("Range")); err != nil {
+		return err
+	}
 	as, err := representation(opts, req.Header.Values("Accept"))
 	if err != nil {
 		return err

@@ -35,7 +35,7 @@ func representation(opts *leatv1alpha1.ArtifactOptions, accept []string) (string
 		return opts.Output, nil
 	case "":
 	default:
-		return "", apierrors.NewBadRequest(fmt.Sprintf("output %q is unknown: use tar (a tar.gz, the default) or list", opts.Output))
+		return "", apierrors.NewBadRequest(fmt.Sprintf("query parameter output: %q is unknown: use tar (a tar.gz, the default) or list", opts.Output))
 	}
 	only, ok := onlyType(accept)
 	if !ok {
@@ -47,7 +47,7 @@ func representation(opts *leatv1alpha1.ArtifactOptions, accept []string) (string
 			Status:  metav1.StatusFailure,
 			Code:    http.StatusNotAcceptable,
 			Reason:  metav1.StatusReasonNotAcceptable,
-			Message: fmt.Sprintf("an artifact is not available as %s, only as %s", only, strings.Join(supported, ", ")),
+			Message: fmt.Sprintf("header Accept: an artifact is not available as %.80q, only as %s", only, strings.Join(supported, ", ")),
 		}}
 	}
 	if only == "application/json" {
