@@ -31,6 +31,7 @@ type Manager struct {
 
 	informers informers
 	janitor   *janitor
+	fresh     *freshness
 	synced    atomic.Bool
 }
 
@@ -52,7 +53,7 @@ func New(c Config) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the metadata client of the cluster: %w", err)
 	}
-	m := &Manager{o: c, leat: leat, host: host, janitor: newJanitor(c.Artifacts, c.Clock)}
+	m := &Manager{o: c, leat: leat, host: host, janitor: newJanitor(c.Artifacts, c.Clock), fresh: newFreshness()}
 	if m.informers, err = newInformers(leat, meta); err != nil {
 		return nil, err
 	}
@@ -119,7 +120,7 @@ func (m *Manager) newSources(ctx context.Context) (*runtime.Controller, error) {
 		Events: runtime.NewEventWriter(ctx, m.host.CoreV1(),
 			sourcev1.SchemeGroupVersion.WithKind(sourcev1.GitRepositoryKind), gitrepository.Controller, m.o.Instance),
 		Fetcher: m.o.Git, Artifacts: m.o.Artifacts, Core: m.host.CoreV1(),
-		Garbage: m.janitor.notify, Clock: m.o.Clock,
+		Garbage: m.janitor.notify, Fetched: m.fresh.fetched, Clock: m.o.Clock,
 	})
 	c, err := m.newController("gitrepository", sourcev1.GitRepositoryKind, r, func(k runtime.Key) (metav1.Object, error) {
 		return lister.GitRepositories(k.Namespace).Get(k.Name)
@@ -147,6 +148,7 @@ func (m *Manager) newKustomizations(ctx context.Context, sources *runtime.Contro
 			kustomizev1.SchemeGroupVersion.WithKind(kustomizev1.KustomizationKind), kustomization.Controller, m.o.Instance),
 		Artifacts: m.o.Artifacts, Builder: m.o.Builder, Engine: m.o.Engine, Core: m.host.CoreV1(),
 		Refetch:               func(source runtime.Key) { sources.Add(source, runtime.Retry) },
+		Fetched:               m.fresh.latest,
 		DefaultServiceAccount: m.o.DefaultServiceAccount,
 		NoCrossNamespaceRefs:  m.o.NoCrossNamespaceRefs,
 		Clock:                 m.o.Clock, Metrics: m.o.Metrics,
@@ -157,6 +159,7 @@ func (m *Manager) newKustomizations(ctx context.Context, sources *runtime.Contro
 	if err != nil {
 		return nil, nil, err
 	}
+	m.fresh.triggers(func(user runtime.Key) { c.Add(user, runtime.Source) })
 	err = kustomization.Connect(kustomization.Informers{
 		Kustomizations: m.informers.kustomizations.Informer(), GitRepositories: m.informers.sources.Informer(),
 		ConfigMaps: m.informers.configMaps, Secrets: m.informers.secrets,

@@ -33,6 +33,10 @@ type cluster struct {
 	pruned    int
 	deletions []apply.DeleteRequest
 	requests  []apply.Request
+	// restored says that the inventories come from a backup, spared what an apply
+	// tells of them.
+	restored bool
+	spared   []apply.Change
 }
 
 // counts is what a cluster was asked for.
@@ -110,7 +114,7 @@ func (c *cluster) Apply(_ context.Context, p *apply.Plan) (*apply.Result, error)
 		return c.failed, c.applyErr
 	}
 	r := c.plans[p]
-	result := &apply.Result{Inventory: &apply.Inventory{}}
+	result := &apply.Result{Inventory: &apply.Inventory{}, Spared: c.spared}
 	for _, o := range r.Objects {
 		if reason := r.Exclude(o); reason != "" {
 			result.Changes = append(result.Changes, apply.Change{Key: o.Key(), Action: apply.ActionSkipped, Reason: reason, Excluded: true})
@@ -201,4 +205,11 @@ func (b panickingBuilder) Build(ctx context.Context, r build.Request) (*build.Re
 		panic("boom")
 	}
 	return b.Builder.Build(ctx, r)
+}
+
+// Confirmed says whether an apply has succeeded since the store was restored.
+func (c *cluster) Confirmed(context.Context, string) (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.restored || c.seen.Applies > 0, nil
 }

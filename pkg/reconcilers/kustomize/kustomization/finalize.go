@@ -53,6 +53,7 @@ func (r *Reconciler) finalize(ctx context.Context, run *runtime.Run, obj *kustom
 			r.Events.Normal(obj, meta.ReconciliationSucceededReason, listChanges(changed), nil)
 		}
 	}
+	r.tellLeft(run, obj, result)
 	if err != nil {
 		run.Log.End(runlog.Outcome{Phase: runlog.Failed, Message: err.Error(), News: true})
 		return runtime.Result{BackoffLimit: runtime.Period(obj.GetRetryInterval())}, r.deletionFailed(ctx, obj, err)

@@ -30,6 +30,9 @@ type memo struct {
 	// due is when everything is compared with the cluster again.
 	due time.Time
 
+	// confirmed says that the inventory is newer than the last restore.
+	confirmed bool
+
 	// excluded is what was told last of the objects that are not applied, and of
 	// which revision.
 	excluded, excludedIn string

@@ -53,11 +53,10 @@ type Config struct {
 
 	// Refetch is called when the artifact of a source was lost.
 	Refetch func(source runtime.Key)
-	// Fetched returns the digest of the artifact that this process, asking its
-	// origin, has found to be the latest of a source. It is empty as long as that
-	// is not known; user is triggered when it is. Nil stands for sources that are
-	// always up to date.
-	Fetched func(source, user runtime.Key) (digest string)
+	// Fetched says whether this process, asking its origin, has found the artifact
+	// with the digest to be the latest of a source. If not, user is triggered when
+	// the source was fetched. Nil stands for sources that are always up to date.
+	Fetched func(source, user runtime.Key, digest string) bool
 	// DefaultServiceAccount is impersonated for objects that name none; empty
 	// for Leat's own rights.
 	DefaultServiceAccount string
