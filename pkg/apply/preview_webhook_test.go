@@ -49,7 +49,7 @@ func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	out := &admissionv1.AdmissionResponse{UID: in.UID, Allowed: true}
 	switch patch := admissionv1.PatchTypeJSONPatch; {
-	case o.Annotations["deny"] == string(in.Operation):
+	case o.Annotations["deny"] == string(in.Operation), o.Annotations["deny"] == "strangers" && o.GenerateName != "":
 		out.Allowed, out.Result = false, &metav1.Status{Message: "the webhook does not like it"}
 	case in.Operation != admissionv1.Delete:
 		out.PatchType, out.Patch = &patch, []byte(`[{"op":"add","path":"/metadata/labels/seen","value":"yes"}]`)
@@ -72,7 +72,8 @@ func TestPreviewPastWebhooks(t *testing.T) {
 	cm := func(name, deny string) string {
 		return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + ", annotations: {deny: " + deny + "}}\ndata: {a: b}"
 	}
-	f.mustApply(f.request("app", cm("undead", "DELETE"), settings))
+	fixed := cm("fixed", "strangers") + "\nimmutable: true"
+	f.mustApply(f.request("app", cm("undead", "DELETE"), settings, fixed))
 	_, stderr, err := cluster.KubectlInput(f.ctx, `
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingWebhookConfiguration
@@ -110,6 +111,14 @@ webhooks:
 		if p := got["ConfigMap/"+name]; p.Err != nil || field(p.New, "metadata", "labels", "seen") != "yes" {
 			t.Errorf("%s: %v, labels %v", name, p.Err, field(p.New, "metadata", "labels"))
 		}
+	}
+	// What is to be created again is tried under another name, which a webhook may
+	// not like.
+	r := f.request("app", strings.Replace(fixed, "a: b", "a: c", 1))
+	r.Force = true
+	if p := f.preview(r)["ConfigMap/fixed"]; p.Action != apply.ActionRecreated || p.Err != nil || !p.Unverified ||
+		!strings.Contains(p.Reason, "does not like it") || field(p.New, "data", "a") != "c" || p.New.GetName() != "fixed" {
+		t.Errorf("a name that is not liked: %s, unverified %t (%s), %v", p.Action, p.Unverified, p.Reason, p.Err)
 	}
 	hook.mu.Lock()
 	defer hook.mu.Unlock()

@@ -173,3 +173,20 @@ func TestImportTellsWhoseFaultItIs(t *testing.T) {
 		t.Errorf("canceled: %v", err)
 	}
 }
+
+// A few entries can name many directories, each of which costs.
+func TestDirectoriesAreLimited(t *testing.T) {
+	s := openStore(t, t.TempDir(), Options{Limits: Limits{Directories: 100}})
+	var entries []entry
+	for i := range 5 {
+		entries = append(entries, regular(strings.Repeat(string(rune('a'+i))+"/", 30)+"f", "x"))
+	}
+	if _, err := s.Import(t.Context(), bytes.NewReader(upload(t, entries[:3]...)), ImportLimits{}); err != nil {
+		t.Errorf("90 directories: %v", err)
+	}
+	var limit *LimitError
+	_, err := s.Import(t.Context(), bytes.NewReader(upload(t, entries...)), ImportLimits{})
+	if !errors.As(err, &limit) || limit.Limit != "directories in a tree" || limit.Max != 100 || !strings.HasPrefix(limit.Path, "d/") {
+		t.Errorf("150 directories: %v", err)
+	}
+}

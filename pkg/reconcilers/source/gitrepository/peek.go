@@ -191,7 +191,7 @@ func (p *Peeker) explain(ctx context.Context, obj *sourcev1.GitRepository, ref s
 	said := func(what any) string {
 		return fmt.Sprintf("fetching %.120q of GitRepository %s/%s: %v", ref, obj.Namespace, obj.Name, what)
 	}
-	if fault, cause := faultOf(err); fault != nil {
+	if cause, fault := faultOf(err); fault != nil {
 		return refused(cause, said(fault))
 	}
 	if ctx.Err() != nil {
@@ -210,7 +210,7 @@ func (p *Peeker) explain(ctx context.Context, obj *sourcev1.GitRepository, ref s
 
 // faultOf returns what is wrong with the ref or with what it stands for, nil if
 // that is not the reason of err. None of these errors holds an address.
-func faultOf(err error) (error, metav1.CauseType) {
+func faultOf(err error) (metav1.CauseType, error) {
 	var (
 		missing   *git.NotFoundError
 		ambiguous *git.AmbiguousError
@@ -221,19 +221,19 @@ func faultOf(err error) (error, metav1.CauseType) {
 	)
 	switch {
 	case errors.As(err, &missing):
-		return missing, metav1.CauseTypeFieldValueNotFound
+		return metav1.CauseTypeFieldValueNotFound, missing
 	case errors.As(err, &ambiguous):
-		return ambiguous, metav1.CauseTypeFieldValueInvalid
+		return metav1.CauseTypeFieldValueInvalid, ambiguous
 	case errors.As(err, &sent):
-		return sent, metav1.CauseTypeFieldValueInvalid
+		return metav1.CauseTypeFieldValueInvalid, sent
 	case errors.As(err, &limit):
-		return limit, metav1.CauseTypeFieldValueInvalid
+		return metav1.CauseTypeFieldValueInvalid, limit
 	case errors.As(err, &path):
-		return path, metav1.CauseTypeFieldValueInvalid
+		return metav1.CauseTypeFieldValueInvalid, path
 	case errors.As(err, &rules):
-		return rules, metav1.CauseTypeFieldValueInvalid
+		return metav1.CauseTypeFieldValueInvalid, rules
 	}
-	return nil, ""
+	return "", nil
 }
 
 // refused says that there is no such revision to show.
