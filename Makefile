@@ -4,8 +4,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
 
-# Static binaries, which run in an empty container. All packages are compiled in that
-# way, the tests too, so that nothing is compiled twice but for the race detector.
+# Static binaries, which run in an empty container. The packages of the main module are
+# all compiled in that way, those of tests too, so that none is compiled twice but for the
+# race detector.
 export CGO_ENABLED := 0
 
 LDFLAGS := -s -w
@@ -48,7 +49,7 @@ bin/gitserver: $(GO_SOURCES)
 
 # Kubernetes $(KUBERNETES_VERSION), from source.
 bin/devcluster: $(DEVCLUSTER_SOURCES)
-	@hack/build.sh $@ hack/devcluster '7 minutes' -trimpath -ldflags '$(DEVCLUSTER_LDFLAGS)' .
+	@CGO_ENABLED=1 hack/build.sh $@ hack/devcluster '7 minutes' -trimpath -ldflags '$(DEVCLUSTER_LDFLAGS)' .
 
 bin/kubectl: bin/devcluster
 	@ln -sf devcluster $@
@@ -82,7 +83,7 @@ verify-format:
 
 verify-vet:
 	@go vet ./...
-	@cd hack/devcluster && go vet -trimpath ./...
+	@cd hack/devcluster && CGO_ENABLED=1 go vet -trimpath ./...
 	@cd hack/monitoring && go vet ./...
 
 verify-lint: bin/golangci-lint

@@ -29,7 +29,7 @@ export LEAT_TEST_CLUSTER=$cluster
 
 status=0
 # -trimpath as in the build of bin/devcluster: else Kubernetes is compiled twice.
-(cd hack/devcluster && go test -trimpath ./internal/supervisor ./internal/instance ./internal/pki) || status=1
+(cd hack/devcluster && CGO_ENABLED=1 go test -trimpath ./internal/supervisor ./internal/instance ./internal/pki) || status=1
 CGO_ENABLED=1 go test -race -timeout 20m "$@" "${race[@]}" || status=1
 go test -timeout 40m "$@" "${plain[@]}" || status=1
 exit $status

@@ -76,6 +76,7 @@ func build(ctx context.Context, module, binary string) error {
 	temporary := binary + ".new"
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", ldflags, "-o", temporary, ".")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = module, os.Stderr, os.Stderr
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("building devcluster: %w", err)
 	}
