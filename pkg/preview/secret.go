@@ -115,6 +115,30 @@ func Decode(fields map[string]any) map[string]any {
 	})
 }
 
+// Stored returns a rendered Secret with its stringData where a server keeps it:
+// in data, as base64. Texts with placeholders are left as they are, as Decode
+// leaves them.
+func Stored(fields map[string]any) map[string]any {
+	plain, ok := fields["stringData"].(map[string]any)
+	if !ok || !IsSecret(fields) {
+		return fields
+	}
+	out := maps.Clone(fields)
+	delete(out, "stringData")
+	data := map[string]any{}
+	if given, ok := fields["data"].(map[string]any); ok {
+		maps.Copy(data, given)
+	}
+	for key, value := range plain {
+		if text, ok := value.(string); ok && !HoldsPlaceholder(text) {
+			value = base64.StdEncoding.EncodeToString([]byte(text))
+		}
+		data[key] = value
+	}
+	out["data"] = data
+	return out
+}
+
 // mapData returns a Secret with f applied to the values of its data, and what is
 // no Secret as it is.
 func mapData(fields map[string]any, f func(string) string) map[string]any {

@@ -273,7 +273,7 @@ func (l *live) labelled(u *unstructured.Unstructured) map[string]any {
 	}
 	labels[kustomizev1.GroupName+"/name"], labels[kustomizev1.GroupName+"/namespace"] = l.obj.Name, l.obj.Namespace
 	u.SetLabels(labels)
-	return preview.Strip(u)
+	return preview.Stored(preview.Strip(u))
 }
 
 // message says what there is to say of an object that may be shown.

@@ -58,7 +58,7 @@ func (l *live) tryOthers(ctx context.Context, previewed []apply.Previewed, shown
 		if p.New != nil {
 			// The placeholder is shown, and not what stood in its place.
 			l.stored[p.Key] = preview.Conceal(preview.Decode(preview.Strip(p.New)), true,
-				preview.Witness{Real: preview.Decode(objects[n].Object), Public: l.side.public[n].Object})
+				preview.Witness{Real: preview.Stored(preview.Decode(objects[n].Object)), Public: preview.Stored(l.side.public[n].Object)})
 		}
 		if l.foreign {
 			previewed[place] = *p

@@ -185,7 +185,7 @@ func (g *glance) witnesses(ctx context.Context, looked *rendered) (map[object.Ke
 func addWitnesses(to map[object.Key][]preview.Witness, secret, public []object.Object) {
 	for i := range secret {
 		key := secret[i].Key()
-		to[key] = append(to[key], preview.Witness{Real: secret[i].Object, Public: public[i].Object})
+		to[key] = append(to[key], preview.Witness{Real: preview.Stored(secret[i].Object), Public: preview.Stored(public[i].Object)})
 	}
 }
 
