@@ -190,6 +190,7 @@ func TestDiscovery(t *testing.T) {
 			"kustomizations/status":    "Kustomization  [] [] [get patch update]",
 			"kustomizations/history":   "HistoryOptions  [] [] [get]",
 			"kustomizations/log":       "LogOptions  [] [] [get]",
+			"kustomizations/tree":      "TreeOptions  [] [] [get]",
 			"kustomizations/reconcile": "ReconcileRequest  [] [] [create]",
 		},
 	}

@@ -25,10 +25,10 @@ import (
 )
 
 // newGroups returns the API groups of this server.
-func newGroups(artifacts subresource.Artifacts, log subresource.Log, previews *subresource.Previews, directory *subresource.Directory) []apiserver.Group {
+func newGroups(artifacts subresource.Artifacts, log subresource.Log, previews *subresource.Previews, trees *subresource.Trees, directory *subresource.Directory) []apiserver.Group {
 	return []apiserver.Group{
 		&source.Group{Artifacts: artifacts, Log: log, Directory: directory},
-		&kustomize.Group{Log: log, Previews: previews, Directory: directory},
+		&kustomize.Group{Log: log, Previews: previews, Trees: trees, Directory: directory},
 	}
 }
 

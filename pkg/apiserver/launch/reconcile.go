@@ -23,6 +23,7 @@ import (
 	"github.com/leat-dev/leat/pkg/record"
 	"github.com/leat-dev/leat/pkg/source/git"
 	"github.com/leat-dev/leat/pkg/target"
+	"github.com/leat-dev/leat/pkg/tree"
 )
 
 // digestKeyBytes is the size of the key of digests, that of the hash.
@@ -71,6 +72,7 @@ func (o launcher) addReconcilers(ctx context.Context, config *apiserver.Config, 
 	}
 	inventories := inventory.New(e.Records)
 	engine := apply.NewEngine(host, inventories, apply.EngineOptions{})
+	p.trees.Use(tree.NewEngine(host, tree.Options{DefaultServiceAccount: o.DefaultServiceAccount}))
 	previewer := &preview.Deferred{}
 	p.previews.Add(kustomizev1.Kind(kustomizev1.KustomizationKind), previewer)
 	manager, err := reconcilers.New(reconcilers.Config{

@@ -54,6 +54,7 @@ type Process struct {
 	transport storagebackend.TransportConfig
 	directory *subresource.Directory
 	previews  *subresource.Previews
+	trees     *subresource.Trees
 	work      *apiserver.Background
 	server    *apiserver.Server
 	failed    chan error
@@ -74,7 +75,7 @@ func Prepare(ctx context.Context, opts *options.Options) (_ *Process, err error)
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the data directory: %w", err)
 	}
-	p := &Process{directory: subresource.NewDirectory(), failed: make(chan error, 1)}
+	p := &Process{directory: subresource.NewDirectory(), trees: &subresource.Trees{}, failed: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
@@ -143,7 +144,7 @@ func (p *Process) Close() error { return p.closers.close() }
 
 // config makes the configuration of a server from the options. etcd must run.
 func (o launcher) config(ctx context.Context, p *Process) (*apiserver.Config, error) {
-	groups := newGroups(p.Engines.Artifacts, p.Engines.Log, p.previews, p.directory)
+	groups := newGroups(p.Engines.Artifacts, p.Engines.Log, p.previews, p.trees, p.directory)
 	scheme, err := apiserver.NewScheme(types(groups)...)
 	if err != nil {
 		return nil, err

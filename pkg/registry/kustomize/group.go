@@ -19,6 +19,9 @@ type Group struct {
 	// Previews makes what build and diff give.
 	Previews *subresource.Previews
 
+	// Trees makes what tree gives.
+	Trees *subresource.Trees
+
 	// Directory is shared with the other groups.
 	Directory *subresource.Directory
 }
@@ -43,7 +46,7 @@ func (*Group) AddInternalToScheme(scheme *runtime.Scheme) error {
 // NewStorage builds the storage of the group's resources.
 func (g *Group) NewStorage(env generic.Environment) (map[string]map[string]rest.Storage, error) {
 	v1 := map[string]rest.Storage{}
-	if err := kustomization.Install(v1, env, g.Log, g.Previews, g.Directory); err != nil {
+	if err := kustomization.Install(v1, env, g.Log, g.Previews, g.Trees, g.Directory); err != nil {
 		return nil, err
 	}
 	return map[string]map[string]rest.Storage{kustomizev1.SchemeGroupVersion.Version: v1}, nil

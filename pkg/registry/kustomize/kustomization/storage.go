@@ -94,7 +94,7 @@ func timeoutOf(obj runtime.Object) time.Duration {
 func AddFieldLabels(scheme *runtime.Scheme) error { return newKind().AddFieldLabels(scheme) }
 
 // Install adds the resource and its subresources to the storage of the group.
-func Install(storage map[string]rest.Storage, env generic.Environment, log subresource.Log, previews *subresource.Previews, directory *subresource.Directory) error {
+func Install(storage map[string]rest.Storage, env generic.Environment, log subresource.Log, previews *subresource.Previews, trees *subresource.Trees, directory *subresource.Directory) error {
 	kind := newKind()
 	main, status, err := generic.NewStorage(kind, env)
 	if err != nil {
@@ -109,6 +109,7 @@ func Install(storage map[string]rest.Storage, env generic.Environment, log subre
 	storage[kind.Plural+"/reconcile"] = subresource.NewReconcile(main, sourceOf, directory, env)
 	storage[kind.Plural+"/resume"] = subresource.NewResume(main, env)
 	storage[kind.Plural+"/suspend"] = subresource.NewSuspend(main, env)
+	storage[kind.Plural+"/tree"] = subresource.NewTree(main, trees, directory)
 	directory.Add(main)
 	return nil
 }
