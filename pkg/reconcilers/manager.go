@@ -91,6 +91,10 @@ func (m *Manager) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	resumer, err := m.newResumer(ctx)
+	if err != nil {
+		return err
+	}
 	if err := m.informers.forget(m.o.Log); err != nil {
 		return err
 	}
@@ -104,6 +108,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	m.synced.Store(true)
 	klog.FromContext(ctx).Info("Reconciling", "concurrency", m.o.Concurrency)
 	running.Go(func() { m.janitor.run(ctx, m.informers.sources.Lister()) })
+	running.Go(func() { resumer.Run(ctx) })
 	running.Go(func() { sources.Run(ctx) })
 	running.Go(func() { kustomizations.Run(ctx) })
 	<-ctx.Done()
