@@ -18,6 +18,10 @@ type Collected struct {
 	Records, Archives, Segments, Merged int
 	// Bytes is by how much the store shrank.
 	Bytes int64
+	// Held is the number of trees that are kept only because they are in memory,
+	// in use or not yet seen to be out of use: there may be more to collect later
+	// though nothing else happens.
+	Held int
 }
 
 // A segment is rewritten when less than half of it is alive, and merged with
@@ -135,7 +139,8 @@ func (s *Store) collectSegments(ctx context.Context, c *Collected) error {
 	if err != nil {
 		return err
 	}
-	victims := s.condemn(live)
+	victims, held := s.condemn(live)
+	c.Held = held
 	if len(victims) == 0 {
 		return nil
 	}
@@ -202,14 +207,20 @@ func (n *node) mark(live map[sum]struct{}) {
 }
 
 // condemn chooses the segments to remove or rewrite and takes their dead
-// content out of the index, so that it cannot come to life any more.
-func (s *Store) condemn(live map[sum]struct{}) []*segment {
+// content out of the index, so that it cannot come to life any more. It returns
+// the trees too that only memory refers to.
+func (s *Store) condemn(live map[sum]struct{}) (victims []*segment, held int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.recent.keep(live) // what is only cached goes with the next run
+	for key, p := range s.trees {
+		if _, recorded := live[key]; !recorded && p.Value() != nil {
+			held++
+		}
+	}
 	s.markOpen(live)
 	alive := s.aliveBytes(live)
-	victims := s.choose(alive)
+	victims = s.choose(alive)
 	for _, v := range victims {
 		for _, e := range v.entries {
 			if _, ok := live[e.sum]; !ok && s.index[e.sum].seg == v {
@@ -217,7 +228,7 @@ func (s *Store) condemn(live map[sum]struct{}) []*segment {
 			}
 		}
 	}
-	return victims
+	return victims, held
 }
 
 // markOpen adds what trees in memory and open writers refer to. The caller

@@ -18,6 +18,11 @@ import (
 // what many pushes left.
 const collectAfter = 90 * time.Second
 
+// maxRepeats bounds how often garbage is collected again because something was
+// still in memory the last time. Trees of previews are let go of at some time
+// after them, and nobody tells.
+const maxRepeats = 10
+
 // collector is the part of the artifact store that a janitor needs.
 type collector interface {
 	Owners() []artifact.Owner
@@ -49,12 +54,20 @@ func (j *janitor) notify() {
 // the store is older than the objects.
 func (j *janitor) run(ctx context.Context, sources sourcelisters.GitRepositoryLister) {
 	j.dropStrangers(ctx, sources)
-	for {
-		j.collect(ctx)
+	now := make(chan struct{})
+	close(now)
+	for repeats := 0; ; {
+		var again <-chan struct{}
+		if j.collect(ctx) && repeats < maxRepeats {
+			again = now
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-j.work:
+			repeats = 0
+		case <-again:
+			repeats++
 		}
 		select {
 		case <-ctx.Done():
@@ -85,13 +98,15 @@ func (j *janitor) dropStrangers(ctx context.Context, sources sourcelisters.GitRe
 	}
 }
 
-func (j *janitor) collect(ctx context.Context) {
+// collect says whether there may be more to collect later.
+func (j *janitor) collect(ctx context.Context) bool {
 	done, err := j.store.Collect(ctx)
 	switch {
 	case err != nil && ctx.Err() == nil:
 		klog.FromContext(ctx).Error(err, "Collecting garbage in the artifact store failed")
-	case err == nil && done != artifact.Collected{}:
+	case err == nil && done != artifact.Collected{Held: done.Held}:
 		klog.FromContext(ctx).V(2).Info("Collected garbage in the artifact store",
 			"records", done.Records, "archives", done.Archives, "segments", done.Segments, "merged", done.Merged, "bytes", done.Bytes)
 	}
+	return done.Held > 0
 }

@@ -3,6 +3,7 @@ package reconcilers
 import (
 	"bytes"
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
@@ -107,4 +108,67 @@ func TestJanitor(t *testing.T) {
 	}
 	cancel()
 	<-done
+}
+
+// What only a preview had in memory goes without anything else happening.
+func TestJanitorComesBackForWhatWasHeld(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	clock := testingclock.NewFakeClock(time.Now())
+	store, err := artifact.Open(t.TempDir(), artifact.Options{Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	hold := func() (*artifact.Tree, artifact.Digest) {
+		w, err := store.NewWriter(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest, err := w.File("f", false, bytes.NewReader([]byte("of a preview")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree, err := w.Commit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tree, digest
+	}
+	tree, digest := hold()
+	watched := &watchedStore{Store: store, collected: make(chan artifact.Collected)}
+	j := newJanitor(watched, clock)
+	done := make(chan struct{})
+	indexer := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
+	go func() { defer close(done); j.run(ctx, sourcelisters.NewGitRepositoryLister(indexer)) }()
+	next := func() artifact.Collected {
+		for {
+			select {
+			case c := <-watched.collected:
+				return c
+			default:
+				runtime.GC()
+				if clock.HasWaiters() {
+					clock.Step(collectAfter)
+				}
+			}
+		}
+	}
+	for range 3 {
+		if c := next(); c.Held != 1 || !store.Has(digest) {
+			t.Errorf("while it is held: %+v", c)
+		}
+	}
+	runtime.KeepAlive(tree)
+	for range maxRepeats - 3 {
+		if c := next(); c.Held == 0 {
+			if store.Has(digest) {
+				t.Error("what nobody holds is still there")
+			}
+			cancel()
+			<-done
+			return
+		}
+	}
+	t.Error("a tree that nobody holds is counted")
 }
