@@ -68,8 +68,9 @@ type Result struct {
 	Encrypted []string
 	// InputDigest is Pool.InputDigest of Inputs, Options and Variables.
 	InputDigest string
-	// Digest is "sha256:" and the digest over the canonical form of Objects.
-	// It does not depend on their order, nor on the layout of the files.
+	// Digest is "sha256:" and the digest over the canonical form of Objects, or
+	// "hmac-sha256:" and a keyed one if one of them is tainted. It does not
+	// depend on their order, nor on the layout of the files.
 	Digest string
 }
 

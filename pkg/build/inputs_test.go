@@ -3,6 +3,7 @@ package build
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -205,6 +206,39 @@ func TestDigest(t *testing.T) {
 	} {
 		if digest(tree) == base {
 			t.Errorf("%s: the digest is the same", name)
+		}
+	}
+}
+
+// A digest that covers a secret value cannot be computed without the key, and
+// one that covers none is the same everywhere.
+func TestDigestOfSecretsIsKeyed(t *testing.T) {
+	one := newPool(t, PoolOptions{Workers: 1, DigestKey: []byte("one")})
+	two := newPool(t, PoolOptions{Workers: 1, DigestKey: []byte("two")})
+	for _, tt := range []struct {
+		name     string
+		manifest string
+		value    Variable
+		keyed    bool
+	}{
+		{"a plain value", configMap("a", "k: '${x}'"), Variable{Name: "x", Value: "1"}, false},
+		{"a secret value", configMap("a", "k: '${x}'"), Variable{Name: "x", Value: "1", Tainted: true}, true},
+		{"a secret value that is not used", configMap("a", "k: v"), Variable{Name: "x", Value: "1", Tainted: true}, false},
+		{"a Secret", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n", Variable{Name: "x"}, true},
+	} {
+		var digests []string
+		for _, p := range []*Pool{one, two, one} {
+			r, err := p.Build(t.Context(), Request{Tree: mapTree{"a.yaml": tt.manifest}, Variables: []Variable{tt.value}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			digests = append(digests, r.Digest)
+		}
+		if keyed := digests[0] != digests[1]; keyed != tt.keyed || strings.HasPrefix(digests[0], "hmac-") != tt.keyed {
+			t.Errorf("%s: %q, want keyed %t", tt.name, digests, tt.keyed)
+		}
+		if digests[0] != digests[2] {
+			t.Errorf("%s: the digest of one pool differs: %q", tt.name, digests)
 		}
 	}
 }

@@ -33,7 +33,7 @@ func (p *Pool) result(r *Request, rec *recorder, done *protocol.Done) (*Result, 
 		Inputs:      inputs,
 		Encrypted:   slices.Sorted(maps.Keys(rec.encrypted)),
 		InputDigest: p.InputDigest(inputs, r.Options, r.Variables),
-		Digest:      digest(objects, done.Objects),
+		Digest:      p.digest(objects, done.Objects),
 	}, nil
 }
 
@@ -42,8 +42,10 @@ func isSecret(u *unstructured.Unstructured) bool {
 }
 
 // digest returns the digest of a rendered set: SHA-256 over the objects sorted
-// by key and version, each as compact JSON with sorted keys and a newline.
-func digest(objects []object.Object, rendered []protocol.Object) string {
+// by key and version, each as compact JSON with sorted keys and a newline. It is
+// shown to people. So it is keyed where an object holds a secret value: whoever
+// has the manifests could find a short one by trying.
+func (p *Pool) digest(objects []object.Object, rendered []protocol.Object) string {
 	order := make([]int, len(objects))
 	for i := range order {
 		order[i] = i
@@ -55,13 +57,19 @@ func digest(objects []object.Object, rendered []protocol.Object) string {
 			bytes.Compare(rendered[a].JSON, rendered[b].JSON),
 		)
 	})
-	h := sha256.New()
+	h, name := sha256.New(), "sha256:"
+	if slices.ContainsFunc(objects, func(o object.Object) bool { return o.Tainted }) {
+		h, name = hmac.New(sha256.New, p.options.DigestKey), keyedDigest
+	}
 	for _, i := range order {
 		h.Write(rendered[i].JSON)
 		h.Write([]byte{'\n'})
 	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+	return name + hex.EncodeToString(h.Sum(nil))
 }
+
+// keyedDigest is how digests begin that nobody can compute without the key.
+const keyedDigest = "hmac-sha256:"
 
 // InputDigest returns a digest over all that decides a build's result: what it
 // read of the tree, the options and the variables. It is keyed by
@@ -79,7 +87,7 @@ func (p *Pool) InputDigest(in *Inputs, o Options, variables []Variable) string {
 	if in != nil {
 		fmt.Fprintln(h, in.Digest())
 	}
-	return "hmac-sha256:" + hex.EncodeToString(h.Sum(nil))
+	return keyedDigest + hex.EncodeToString(h.Sum(nil))
 }
 
 // effective returns the last variable of each name, sorted by name.
