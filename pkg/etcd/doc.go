@@ -25,5 +25,17 @@
 // every five minutes, and a second compactor would only fight it. What compaction
 // frees stays in the file until it is defragmented, which is done here.
 //
+// etcd counts the whole file against the quota. When that is reached it raises an
+// alarm, and refuses every write until the alarm is taken back, which is an
+// operator's work. Here it is done without one: history is dropped, the file is
+// defragmented and the alarm taken back, within seconds, if what is alive leaves
+// room.
+//
+// # Backup
+//
+// A snapshot is taken from a running member, through its socket also by another
+// process, or from one that is started for the while. Restore makes a data
+// directory of it whose revisions are higher than any that a client has seen.
+//
 // The package must not import anything of k8s.io/apiserver.
 package etcd

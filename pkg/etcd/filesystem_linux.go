@@ -26,6 +26,15 @@ func checkPersistent(path string, ephemeral bool) error {
 		path, name, ErrNotPersistent)
 }
 
+// diskFree returns what may still be written to the file system of path.
+func diskFree(path string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return 0, fmt.Errorf("looking up the file system of %s: %w", path, err)
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}
+
 // volatileFilesystem names the file system with that magic number if it lives
 // in memory.
 func volatileFilesystem(magic uint64) string {

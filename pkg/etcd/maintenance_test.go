@@ -20,14 +20,13 @@ func TestWorthDefragmenting(t *testing.T) {
 		stats Stats
 		want  bool
 	}{
-		"empty":                         {Stats{}, false},
-		"half free is not enough":       {Stats{SizeBytes: 1000 * mib, InUseBytes: 500 * mib}, false},
-		"more than half free":           {Stats{SizeBytes: 1000 * mib, InUseBytes: 499 * mib}, true},
-		"too little to matter":          {Stats{SizeBytes: 300 * mib, InUseBytes: 45 * mib}, false},
-		"just enough to matter":         {Stats{SizeBytes: 300 * mib, InUseBytes: 44 * mib}, true},
-		"out of space, all in use":      {Stats{SizeBytes: 100 * mib, InUseBytes: 90 * mib, QuotaBytes: 100 * mib, OutOfSpace: true}, false},
-		"out of space, a third is free": {Stats{SizeBytes: 100 * mib, InUseBytes: 66 * mib, QuotaBytes: 100 * mib, OutOfSpace: true}, true},
-		"alarm is all that is left":     {Stats{SizeBytes: 10 * mib, InUseBytes: 10 * mib, QuotaBytes: 100 * mib, OutOfSpace: true}, false},
+		"empty":                          {Stats{QuotaBytes: 4096 * mib}, false},
+		"half free is not enough":        {Stats{SizeBytes: 1000 * mib, InUseBytes: 500 * mib, QuotaBytes: 4096 * mib}, false},
+		"more than half free":            {Stats{SizeBytes: 1000 * mib, InUseBytes: 499 * mib, QuotaBytes: 4096 * mib}, true},
+		"too little to matter":           {Stats{SizeBytes: 300 * mib, InUseBytes: 45 * mib, QuotaBytes: 4096 * mib}, false},
+		"just enough to matter":          {Stats{SizeBytes: 300 * mib, InUseBytes: 44 * mib, QuotaBytes: 4096 * mib}, true},
+		"little, but near the quota":     {Stats{SizeBytes: 70 * mib, InUseBytes: 34 * mib, QuotaBytes: 100 * mib}, true},
+		"near the quota, most is in use": {Stats{SizeBytes: 99 * mib, InUseBytes: 60 * mib, QuotaBytes: 100 * mib}, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -92,6 +91,63 @@ func TestRecoversFromFullDatabase(t *testing.T) {
 	if _, err := client.Put(t.Context(), "/k", "v"); err != nil {
 		t.Errorf("writing after upkeep: %v", err)
 	}
+}
+
+// TestHistoryFillsTheQuota overwrites one key until the quota is reached: nothing of
+// that is alive, so writes are taken again without anybody's help.
+func TestHistoryFillsTheQuota(t *testing.T) {
+	clk := testclock.NewFakeClock(time.Now())
+	ctx, buffer := logged(t, 0)
+	s := run(ctx, t, Config{Dir: t.TempDir(), Ephemeral: true, QuotaBytes: MinQuotaBytes, Clock: clk})
+	client, err := s.NewClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	value := strings.Repeat("x", 1<<20)
+	for range 64 {
+		if _, err = client.Put(t.Context(), "/k", value); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, rpctypes.ErrNoSpace) || !s.Stats().OutOfSpace {
+		t.Fatalf("after 64 writes of 1 MiB: %v at %+v, want the quota reached", err, s.Stats())
+	}
+	clk.Step(maintenanceInterval)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := buffer.await(ctx, "takes writes again"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Put(t.Context(), "/k", "v"); err != nil || s.Stats().OutOfSpace {
+		t.Errorf("writing afterwards: %v at %+v", err, s.Stats())
+	}
+}
+
+// TestAlarmOutlivesARestart fills the database, and starts it again with a larger
+// quota: that is all that an operator has to do.
+func TestAlarmOutlivesARestart(t *testing.T) {
+	dir := t.TempDir()
+	full, err := Start(t.Context(), Config{Dir: dir, Ephemeral: true, QuotaBytes: MinQuotaBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := full.NewClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, full, client)
+	if err := errors.Join(client.Close(), full.Close()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, buffer := logged(t, 0)
+	s := run(ctx, t, Config{Dir: dir, Ephemeral: true, QuotaBytes: 4 * MinQuotaBytes})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := buffer.await(ctx, "takes writes again"); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "/k", "v")
 }
 
 // TestUpkeepFollowsClock proves that it is the injected clock that starts it.

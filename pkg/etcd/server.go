@@ -43,6 +43,11 @@ type Server struct {
 	closeErr  error
 
 	defragmentations atomic.Int64
+
+	// upkeep is held by what changes the database as a whole. compacted is the
+	// revision up to which we have dropped history.
+	upkeep    sync.Mutex
+	compacted int64
 }
 
 // Start starts the member and waits until it serves. ctx bounds the start and

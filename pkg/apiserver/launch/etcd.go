@@ -7,8 +7,11 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/storage/storagebackend"
+	"k8s.io/component-base/metrics/legacyregistry"
 
+	"github.com/leat-dev/leat/pkg/apiserver/space"
 	"github.com/leat-dev/leat/pkg/etcd"
 	"github.com/leat-dev/leat/pkg/etcd/migration"
 )
@@ -40,11 +43,12 @@ func (o launcher) startEtcd(ctx context.Context, p *Process) (storagebackend.Tra
 	if !o.Embedded() {
 		return transport, nil
 	}
-	server, err := etcd.Start(ctx, etcd.Config{Dir: o.EtcdDir(), Ephemeral: o.EtcdEphemeral})
+	server, err := etcd.Start(ctx, etcd.Config{Dir: o.EtcdDir(), Ephemeral: o.EtcdEphemeral, QuotaBytes: o.EtcdQuotaBytes})
 	if err != nil {
 		return transport, fmt.Errorf("starting the embedded etcd: %w", err)
 	}
 	p.closers.add(server.Close)
+	p.etcd = server
 	go func() {
 		if err, failed := <-server.Failed(); failed {
 			p.fail(err)
@@ -69,4 +73,32 @@ func newEtcdClient(ctx context.Context, t storagebackend.TransportConfig, prefix
 		return nil, errors.Join(err, client.Close())
 	}
 	return client, nil
+}
+
+// What helps when the etcd takes no writes.
+const (
+	embeddedFullHint = "it makes room by itself where that is possible; if this stays, raise --etcd-quota-backend-bytes"
+	externalFullHint = "its administrator has to compact and defragment it, or raise its quota, and disarm the alarm"
+)
+
+// watchSpace has a store without room say so wherever people look.
+func (p *Process) watchSpace(config *server.RecommendedConfig) {
+	if p.etcd == nil {
+		config.RESTOptionsGetter = space.Answers(config.RESTOptionsGetter, externalFullHint)
+		return
+	}
+	config.RESTOptionsGetter = space.Answers(config.RESTOptionsGetter, embeddedFullHint)
+	config.AddHealthzChecks(space.Check(p.etcd))
+}
+
+// countSpace registers the metrics of the embedded etcd. They are of the whole
+// process, which may have one server only.
+func (p *Process) countSpace() error {
+	if p.etcd == nil {
+		return nil
+	}
+	if err := legacyregistry.CustomRegister(space.NewMetrics(p.etcd)); err != nil {
+		return fmt.Errorf("registering the metrics of the embedded etcd: %w", err)
+	}
+	return nil
 }

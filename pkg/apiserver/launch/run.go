@@ -13,6 +13,7 @@ import (
 	"github.com/leat-dev/leat/pkg/apis/schema"
 	"github.com/leat-dev/leat/pkg/apiserver"
 	"github.com/leat-dev/leat/pkg/apiserver/options"
+	"github.com/leat-dev/leat/pkg/etcd"
 	"github.com/leat-dev/leat/pkg/generated/openapi"
 	"github.com/leat-dev/leat/pkg/registry/subresource"
 	"github.com/leat-dev/leat/pkg/version"
@@ -37,6 +38,9 @@ func run(ctx context.Context, o *options.Options) error {
 	if err != nil {
 		return err
 	}
+	if err := p.countSpace(); err != nil {
+		return errors.Join(err, p.Close())
+	}
 	return p.Run(ctx)
 }
 
@@ -51,9 +55,12 @@ type Process struct {
 	// Engines are what the server works with. They are closed when Run returns.
 	Engines *Engines
 
+	// Previews are those of all kinds that can make some.
+	Previews *subresource.Previews
+
 	transport storagebackend.TransportConfig
+	etcd      *etcd.Server // nil with an external one
 	directory *subresource.Directory
-	previews  *subresource.Previews
 	trees     *subresource.Trees
 	work      *apiserver.Background
 	server    *apiserver.Server
@@ -87,7 +94,7 @@ func Prepare(ctx context.Context, opts *options.Options) (_ *Process, err error)
 	if p.Engines, err = o.openEngines(ctx, p.transport, &p.closers); err != nil {
 		return nil, err
 	}
-	p.previews = subresource.NewPreviews(ctx, subresource.PreviewLimits{}, p.Engines.Artifacts, clock.RealClock{})
+	p.Previews = subresource.NewPreviews(ctx, subresource.PreviewLimits{}, p.Engines.Artifacts, clock.RealClock{})
 	p.work = apiserver.NewBackground(ctx, p.fail)
 	config, err := o.config(ctx, p)
 	if err != nil {
@@ -101,7 +108,7 @@ func Prepare(ctx context.Context, opts *options.Options) (_ *Process, err error)
 	// Before the engines are closed nothing may work with them any more, also
 	// where the server ended without stopping in order.
 	p.closers.add(p.work.Stop)
-	p.closers.add(p.previews.Close)
+	p.closers.add(p.Previews.Close)
 	p.server, err = config.Complete().New()
 	return p, err
 }
@@ -144,7 +151,7 @@ func (p *Process) Close() error { return p.closers.close() }
 
 // config makes the configuration of a server from the options. etcd must run.
 func (o launcher) config(ctx context.Context, p *Process) (*apiserver.Config, error) {
-	groups := newGroups(p.Engines.Artifacts, p.Engines.Log, p.previews, p.trees, p.directory)
+	groups := newGroups(p.Engines.Artifacts, p.Engines.Log, p.Previews, p.trees, p.directory)
 	scheme, err := apiserver.NewScheme(types(groups)...)
 	if err != nil {
 		return nil, err
@@ -161,6 +168,7 @@ func (o launcher) config(ctx context.Context, p *Process) (*apiserver.Config, er
 	if err != nil {
 		return nil, err
 	}
+	p.watchSpace(generic)
 	config := &apiserver.Config{
 		GenericConfig: generic,
 		ExtraConfig: apiserver.ExtraConfig{

@@ -10,6 +10,7 @@ import (
 	cliflag "k8s.io/component-base/cli/flag"
 
 	"github.com/leat-dev/leat/pkg/apiserver/admission/referencepermission"
+	"github.com/leat-dev/leat/pkg/etcd"
 )
 
 const (
@@ -38,6 +39,9 @@ type Options struct {
 
 	// EtcdEphemeral allows a data directory that does not survive a restart.
 	EtcdEphemeral bool
+
+	// EtcdQuotaBytes is how large the embedded etcd may grow.
+	EtcdQuotaBytes int64
 
 	// BuildWorker is the path of the program that builds run in, BuildWorkers how
 	// many of them run at once.
@@ -86,6 +90,7 @@ func New() *Options {
 		// The codec follows from the groups and is set when they are known.
 		Recommended:         genericoptions.NewRecommendedOptions(etcdPrefix, nil),
 		DataDir:             DefaultDataDir,
+		EtcdQuotaBytes:      etcd.DefaultQuotaBytes,
 		BuildWorkers:        runtime.GOMAXPROCS(0),
 		Concurrent:          20,
 		ServiceNamespace:    "leat-system",
@@ -113,6 +118,9 @@ func (o *Options) AddFlags(sections *cliflag.NamedFlagSets) {
 		"Directory for everything that must survive a restart: etcd, artifacts and copies of Git repositories.")
 	fs.BoolVar(&o.EtcdEphemeral, "etcd-ephemeral", o.EtcdEphemeral,
 		"Start the embedded etcd in a directory that does not survive a restart. All objects are lost with it.")
+	fs.Int64Var(&o.EtcdQuotaBytes, "etcd-quota-backend-bytes", o.EtcdQuotaBytes,
+		"How large the file of the embedded etcd may grow. When it has, history is dropped and the file is defragmented; only if that "+
+			"does not help no writes are taken any more.")
 	fs.StringVar(&o.BuildWorker, "build-worker", o.BuildWorker,
 		"Program that builds run in. Defaults to leat-build in the directory of this program.")
 	fs.IntVar(&o.BuildWorkers, "build-workers", o.BuildWorkers,

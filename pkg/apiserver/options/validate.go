@@ -8,6 +8,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	embedded "github.com/leat-dev/leat/pkg/etcd"
 )
 
 // maxWorkers bounds what a mistyped number can do to a machine.
@@ -63,6 +65,9 @@ func (o *Options) validateEtcd() []error {
 	etcd := o.Recommended.Etcd
 	transport := etcd.StorageConfig.Transport
 	if o.Embedded() {
+		if o.EtcdQuotaBytes < embedded.MinQuotaBytes {
+			errs = append(errs, fmt.Errorf("--etcd-quota-backend-bytes must be at least %d, not %d", embedded.MinQuotaBytes, o.EtcdQuotaBytes))
+		}
 		if transport.CertFile != "" || transport.KeyFile != "" || transport.TrustedCAFile != "" {
 			errs = append(errs, errors.New("--etcd-certfile, --etcd-keyfile and --etcd-cafile need --etcd-servers: the embedded etcd is reached by a socket of its own"))
 		}
@@ -70,6 +75,9 @@ func (o *Options) validateEtcd() []error {
 			errs = append(errs, errors.New("--etcd-servers-overrides needs --etcd-servers"))
 		}
 	} else {
+		if o.EtcdQuotaBytes != embedded.DefaultQuotaBytes {
+			errs = append(errs, errors.New("--etcd-quota-backend-bytes is for the embedded etcd and contradicts --etcd-servers"))
+		}
 		if o.EtcdEphemeral {
 			errs = append(errs, errors.New("--etcd-ephemeral is for the embedded etcd and contradicts --etcd-servers"))
 		}
