@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/net/http2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
@@ -101,10 +99,6 @@ func (w *world) downloads(ctx context.Context, dir string) (result, error) {
 	}
 	plain := httptest.NewUnstartedServer(http.FileServer(http.Dir(dir)))
 	plain.EnableHTTP2 = true
-	if err := http2.ConfigureServer(plain.Config, nil); err != nil {
-		return result{}, err
-	}
-	plain.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
 	plain.StartTLS()
 	defer plain.Close()
 	plainClient := plain.Client()
