@@ -86,14 +86,21 @@ func BuildStatus(err error, kind schema.GroupKind, name string, upload bool) err
 	return status(http.StatusInternalServerError, metav1.StatusReasonInternalError, 0)
 }
 
-// Status makes an API status of any error, so that no text leaves a preview that
-// was not meant for a caller: what is none already is internal. Errors of ctx
-// are returned as they are.
+// Status makes an API status of any error. What is one of its own is an answer to
+// the caller. What is not, or has one in it, failed on the way to an answer: also
+// a status of the cluster, which was one to somebody else. Errors of ctx are
+// returned as they are.
 func Status(ctx context.Context, err error) error {
-	var known apierrors.APIStatus
-	switch {
-	case err == nil, errors.As(err, &known), ctx.Err() != nil:
+	if err == nil || ctx.Err() != nil {
 		return err
+	}
+	if _, ok := err.(apierrors.APIStatus); ok { //nolint:errorlint // what is wrapped is not for the caller
+		return err
+	}
+	if apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) {
+		status := apierrors.NewServiceUnavailable("the cluster does not answer at the moment: " + err.Error())
+		status.ErrStatus.Details = retryAfter(brokenRetrySeconds)
+		return status
 	}
 	return apierrors.NewInternalError(err)
 }

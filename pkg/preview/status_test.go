@@ -69,8 +69,16 @@ func TestStatus(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	denied := apierrors.NewBadRequest("no")
-	if err := Status(t.Context(), fmt.Errorf("x: %w", denied)); !apierrors.IsBadRequest(err) {
+	if err := Status(t.Context(), denied); !apierrors.IsBadRequest(err) {
 		t.Errorf("a status became %v", err)
+	}
+	// One of the cluster's is not the caller's.
+	if err := Status(t.Context(), fmt.Errorf("x: %w", denied)); !apierrors.IsInternalError(err) {
+		t.Errorf("a status that was met became %v", err)
+	}
+	busy := fmt.Errorf("x: %w", apierrors.NewTooManyRequests("no", 1))
+	if err := Status(t.Context(), busy); !apierrors.IsServiceUnavailable(err) {
+		t.Errorf("a cluster that is busy became %v", err)
 	}
 	if err := Status(t.Context(), errors.New("x")); !apierrors.IsInternalError(err) {
 		t.Errorf("an error became %v", err)

@@ -173,6 +173,7 @@ var actions = map[apply.Action]leatv1alpha1.DiffAction{
 // The messages of objects whose content is left out.
 const (
 	notYours   = "you, or the account that this object acts as, may not get it"
+	notDeleted = "deleting it would be refused; the reason is not shown, since it may quote values of Secrets"
 	notKnown   = "the content is left out: it may hold values of Secrets"
 	unresolved = "not verified: values of Secrets are not resolved here, and the server does not take the text that stands for them"
 )
@@ -199,6 +200,9 @@ func (l *live) object(p *apply.Previewed, shown bool) (*preview.ObjectDiff, erro
 		return d, nil
 	}
 	d.Message = message(p)
+	if p.Err != nil && p.Action == apply.ActionDeleted && tells(witnessesOf(l.witnesses, p.Key)) {
+		d.Message = notDeleted
+	}
 	if l.foreign && found && isRefusal(p.Err) && l.side.public[i].Tainted {
 		d.Unverified, d.Message = true, unresolved+": "+p.Err.Error()
 	}
@@ -211,9 +215,9 @@ func (l *live) object(p *apply.Previewed, shown bool) (*preview.ObjectDiff, erro
 		return nil, err
 	}
 	d.Fields, d.Old, d.New = c.Fields, c.Old, c.New
-	if l.foreign && d.Action == leatv1alpha1.DiffUpdate && len(d.Fields) == 0 && p.Err == nil {
+	if l.foreign && d.Action == leatv1alpha1.DiffUpdate && len(d.Fields) == 0 {
 		// Only what is not resolved differs.
-		d.Action, d.Unverified = leatv1alpha1.DiffUnchanged, false
+		d.Action, d.Unverified = leatv1alpha1.DiffUnchanged, p.Err != nil
 	}
 	if d.Action == leatv1alpha1.DiffUpdate && len(d.Fields) == 0 && d.Message == "" {
 		d.Message = "no field changes; who manages them does"

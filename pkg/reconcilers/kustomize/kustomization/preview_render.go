@@ -151,16 +151,26 @@ func (g *glance) witnesses(ctx context.Context, looked *rendered) (map[object.Ke
 	if !g.values.secret && !g.foreign {
 		return out, false
 	}
-	known := false
 	var last *side
 	if revision := g.obj.Status.LastAppliedRevision; revision != "" {
 		last, _ = g.retained(revision)
 	}
 	current, _ := g.current()
+	var sides []*side
 	for _, s := range []*side{last, current} {
 		if s == nil {
 			continue
 		}
+		// In foreign previews this also finds out whether there is anything secret.
+		if _, err := g.render(ctx, s, public); err == nil {
+			sides = append(sides, s)
+		}
+	}
+	if !g.values.secret {
+		return out, false
+	}
+	known := false
+	for _, s := range sides {
 		shown, err := g.render(ctx, s, public)
 		if err != nil {
 			continue
