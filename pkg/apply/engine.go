@@ -38,7 +38,7 @@ func NewEngine(t *target.Target, s InventoryStore, o EngineOptions) *Engine {
 		o.MaxObjectBytes = 3 << 20
 	}
 	if o.MaxPreviewBytes <= 0 {
-		o.MaxPreviewBytes = 32 << 20
+		o.MaxPreviewBytes = 64 << 20
 	}
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}

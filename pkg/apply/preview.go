@@ -221,16 +221,39 @@ func (v *preview) read(ctx context.Context, s *sight) (err error) {
 
 // decode takes a body into the preview.
 func (v *preview) decode(body []byte) (*unstructured.Unstructured, error) {
-	if n := v.bytes.Add(int64(len(body))); n > v.e.opts.MaxPreviewBytes {
-		return nil, fmt.Errorf("%w: the bodies of its objects exceed the limit of %d bytes; show fewer objects",
-			ErrPreviewTooLarge, v.e.opts.MaxPreviewBytes)
-	}
 	u := &unstructured.Unstructured{}
 	if err := u.UnmarshalJSON(body); err != nil {
 		return nil, fmt.Errorf("reading an object: %w", err)
 	}
 	u.SetManagedFields(nil)
+	if n := v.bytes.Add(weight(u.Object)); n > v.e.opts.MaxPreviewBytes {
+		return nil, fmt.Errorf("%w: its objects take more memory than the limit of %d bytes; show fewer of them",
+			ErrPreviewTooLarge, v.e.opts.MaxPreviewBytes)
+	}
 	return u, nil
+}
+
+// weight is about what a decoded value takes in memory. Most of it are maps,
+// whose slots come by eights.
+func weight(v any) int64 {
+	const boxed, slot = 24, 16
+	switch v := v.(type) {
+	case string:
+		return int64(len(v)) + boxed
+	case map[string]any:
+		n := int64(len(v)/8+1)*8*(2*slot+1) + 2*boxed
+		for k, e := range v {
+			n += int64(len(k)) + weight(e)
+		}
+		return n
+	case []any:
+		n := int64(boxed)
+		for _, e := range v {
+			n += slot + weight(e)
+		}
+		return n
+	}
+	return boxed
 }
 
 // prune judges what left the set, as a run would.

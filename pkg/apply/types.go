@@ -75,8 +75,8 @@ type EngineOptions struct {
 	// MaxObjectBytes bounds one object's JSON. Default 3 MiB, what kube-apiserver
 	// takes.
 	MaxObjectBytes int
-	// MaxPreviewBytes bounds the bodies that one preview holds, as JSON. Default
-	// 32 MiB; decoded they take some five times as much.
+	// MaxPreviewBytes bounds the memory that the bodies of one preview take, as
+	// it is estimated. Default 64 MiB: some thousand objects that change.
 	MaxPreviewBytes int64
 	// Clock is for tests.
 	Clock clock.Clock
