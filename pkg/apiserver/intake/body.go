@@ -15,6 +15,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/leat-dev/leat/pkg/apiserver/intake/nesting"
 )
 
 // patchTypes are the patches that every kind takes.
@@ -38,7 +40,7 @@ func checkBody(req *http.Request) (*http.Request, *apierrors.StatusError) {
 	// byte on.
 	json := mediaType == "" || strings.HasSuffix(mediaType, "json")
 	checked := req.WithContext(req.Context())
-	checked.Body = &bodyReader{ReadCloser: req.Body, nesting: nesting{opaque: !json}}
+	checked.Body = &bodyReader{ReadCloser: req.Body, nesting: nesting.Counter{Opaque: !json}}
 	return checked, nil
 }
 
@@ -80,13 +82,13 @@ func unsupported(message string) *apierrors.StatusError {
 // generic server answers with as they are; others it takes for its own failure.
 type bodyReader struct {
 	io.ReadCloser
-	nesting nesting
+	nesting nesting.Counter
 }
 
 // Read passes on what was read, up to where it is refused.
 func (r *bodyReader) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
-	if deep := r.nesting.scan(p[:n]); deep != nil {
+	if deep := r.nesting.Scan(p[:n]); deep != nil {
 		return 0, apierrors.NewBadRequest(deep.Error())
 	}
 	switch {
@@ -95,9 +97,9 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return n, &apierrors.StatusError{ErrStatus: metav1.Status{
 			Status: metav1.StatusFailure, Code: http.StatusRequestTimeout, Reason: metav1.StatusReasonTimeout,
-			Message: fmt.Sprintf("the body was not complete in time: %d bytes of it have come", r.nesting.read),
+			Message: fmt.Sprintf("the body was not complete in time: %d bytes of it have come", r.nesting.Read()),
 		}}
 	default:
-		return n, apierrors.NewBadRequest(fmt.Sprintf("the body cannot be read after byte %d: %v", r.nesting.read, err))
+		return n, apierrors.NewBadRequest(fmt.Sprintf("the body cannot be read after byte %d: %v", r.nesting.Read(), err))
 	}
 }

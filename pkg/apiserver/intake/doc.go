@@ -9,5 +9,5 @@
 //	request ─► URL and selectors ─► generic filters ─► body ─► handler
 //	answer  ◄─ refusal as a Status ◄──────────────────────────────┘
 //
-// It must not import anything of the house: it knows HTTP and Kubernetes' Status.
+// It knows HTTP and Kubernetes' Status, and nothing of the kinds that are served.
 package intake

@@ -15,7 +15,7 @@ import (
 func Install(config *genericapiserver.Config) {
 	build := config.BuildHandlerChainFunc
 	config.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
-		return Outer(build(Inner(handler), c), c.RequestTimeout/2)
+		return Outer(build(Inner(handler), c), c.RequestTimeout*3/4)
 	}
 }
 

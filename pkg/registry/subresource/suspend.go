@@ -66,9 +66,12 @@ func (r *SuspendREST) Create(ctx context.Context, name string, obj runtime.Objec
 	}
 	now := r.clock.Now()
 	errs := checkAction(r.schema, name, req)
-	until, err := parseUntil(req.Spec.Until, now)
-	if err != nil {
-		errs = append(errs, field.Invalid(field.NewPath("spec", "until"), req.Spec.Until, err.Error()))
+	var until *metav1.Time
+	if len(errs) == 0 { // else it may be of any length
+		var err error
+		if until, err = parseUntil(req.Spec.Until, now); err != nil {
+			errs = append(errs, field.Invalid(field.NewPath("spec", "until"), req.Spec.Until, err.Error()))
+		}
 	}
 	if len(errs) > 0 {
 		return nil, apierrors.NewInvalid(leatv1alpha1.Kind(leatv1alpha1.SuspendRequestKind), name, errs)

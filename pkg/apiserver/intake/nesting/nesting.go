@@ -1,4 +1,4 @@
-package intake
+package nesting
 
 import "fmt"
 
@@ -8,22 +8,27 @@ import "fmt"
 // costs a stack of megabytes for a body of kilobytes.
 const MaxDepth = 512
 
-// nesting counts the open objects and lists of a JSON text that comes in pieces.
+// Counter counts the open objects and lists of a JSON text that comes in pieces.
 // It is no parser: of what is no JSON it says nothing, or something too large,
 // and the parser refuses that anyway.
-type nesting struct {
+type Counter struct {
+	// Opaque is set for what is not JSON. It is set by Scan, too.
+	Opaque bool
+
 	depth   int
 	read    int64
 	text    bool // within a string
 	escaped bool // behind a backslash in it
-	opaque  bool // not JSON
 }
 
-// scan looks at the next piece.
-func (n *nesting) scan(piece []byte) error {
+// Read is how many bytes were looked at.
+func (n *Counter) Read() int64 { return n.read }
+
+// Scan looks at the next piece, and fails where it is nested too deep.
+func (n *Counter) Scan(piece []byte) error {
 	defer func() { n.read += int64(len(piece)) }()
 	for i, c := range piece {
-		if n.opaque {
+		if n.Opaque {
 			return nil
 		}
 		switch {
@@ -39,7 +44,7 @@ func (n *nesting) scan(piece []byte) error {
 			}
 		case n.depth == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n':
 			// A number, a word, or something else than JSON: none of it nests.
-			n.opaque = true
+			n.Opaque = true
 		case c == '}' || c == ']':
 			n.depth--
 		}
