@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -18,6 +20,13 @@ var (
 
 	errIsDirectory = errors.New("is a directory")
 )
+
+// NoRoom says whether err means that the disk takes no more: it is full, a quota
+// is used up, or a file may not become as large. Nothing is wrong with what was to
+// be written.
+func NoRoom(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
+}
 
 // CorruptError says that stored content does not have the digest that it is
 // stored under. The store has forgotten the content by the time the error is

@@ -27,7 +27,7 @@ const (
 	ReasonEmptyGitRepository = "EmptyGitRepository"
 	// ReasonSourceIgnoreError: ignore rules cannot be read.
 	ReasonSourceIgnoreError = "SourceIgnoreError"
-	// ReasonArchiveOperationFailed: the artifact store cannot be written.
+	// ReasonArchiveOperationFailed: what was fetched cannot be stored.
 	ReasonArchiveOperationFailed = "ArchiveOperationFailed"
 	// ReasonUnsupported: the request needs what is not built yet.
 	ReasonUnsupported = "UnsupportedField"
@@ -71,6 +71,8 @@ func classify(err error) *Error {
 		return &Error{Reason: ReasonAuthenticationFailed, Err: err}
 	case errors.Is(err, transport.ErrEmptyRemoteRepository), errors.Is(err, errEmpty):
 		return &Error{Reason: ReasonEmptyGitRepository, Err: err}
+	case artifact.NoRoom(err):
+		return &Error{Reason: ReasonArchiveOperationFailed, Err: fmt.Errorf("no room on the disk of the data directory: %w", err)}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &Error{Reason: ReasonGitOperationFailed, Err: fmt.Errorf("timed out: %w", err)}
 	}

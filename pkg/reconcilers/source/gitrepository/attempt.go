@@ -94,6 +94,9 @@ func (a *attempt) execute(ctx context.Context) error {
 	}
 	record, err := a.Artifacts.Publish(ctx, owner(a.obj), result.Revision, result.Tree, nil)
 	if err != nil {
+		if artifact.NoRoom(err) {
+			err = fmt.Errorf("no room on the disk of the data directory: %w", err)
+		}
 		a.setCondition(meta.ArtifactOutdatedCondition, metav1.ConditionTrue, meta.NewRevisionReason,
 			fmt.Sprintf("new upstream revision '%s'", result.Revision))
 		return &failure{
