@@ -29,6 +29,9 @@ type Config struct {
 	// Log records the runs. It may be nil.
 	Log *runlog.Log
 
+	// Origins keeps in which namespace objects were first seen. It may be nil.
+	Origins Origins
+
 	// Concurrency is how many objects of a kind run at once, those that wait
 	// for health not counted. Default 20.
 	Concurrency int

@@ -32,6 +32,7 @@ type Manager struct {
 	informers informers
 	janitor   *janitor
 	fresh     *freshness
+	origins   *origins
 	synced    atomic.Bool
 }
 
@@ -54,6 +55,7 @@ func New(c Config) (*Manager, error) {
 		return nil, fmt.Errorf("making the metadata client of the cluster: %w", err)
 	}
 	m := &Manager{o: c, leat: leat, host: host, janitor: newJanitor(c.Artifacts, c.Clock), fresh: newFreshness()}
+	m.origins = newOrigins(c.Origins, host.CoreV1().Namespaces(), c.Clock)
 	if m.informers, err = newInformers(leat, meta); err != nil {
 		return nil, err
 	}
@@ -105,6 +107,7 @@ func (m *Manager) Run(ctx context.Context) error {
 		return nil // stopped while it waited
 	}
 	announce()
+	m.origins.load(ctx)
 	m.synced.Store(true)
 	klog.FromContext(ctx).Info("Reconciling", "concurrency", m.o.Concurrency)
 	running.Go(func() { m.janitor.run(ctx, m.informers.sources.Lister()) })
@@ -177,7 +180,7 @@ func (m *Manager) newKustomizations(ctx context.Context, sources *runtime.Contro
 }
 
 func (m *Manager) newController(name, kind string, r runtime.Reconciler, get func(runtime.Key) (metav1.Object, error)) (*runtime.Controller, error) {
-	return runtime.NewController(r, runtime.ControllerOptions{
+	return runtime.NewController(m.origins.before(r, get), runtime.ControllerOptions{
 		Name: name, Kind: kind, Slots: m.o.Concurrency, Clock: m.o.Clock, Metrics: m.o.Metrics, Log: m.o.Log,
 		Identify: func(k runtime.Key) (runtime.Identity, bool) {
 			obj, err := get(k)

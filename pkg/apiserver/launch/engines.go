@@ -13,6 +13,7 @@ import (
 	"github.com/leat-dev/leat/pkg/apiserver/options"
 	"github.com/leat-dev/leat/pkg/artifact"
 	"github.com/leat-dev/leat/pkg/record"
+	"github.com/leat-dev/leat/pkg/record/origin"
 	"github.com/leat-dev/leat/pkg/runlog"
 )
 
@@ -24,6 +25,9 @@ type Engines struct {
 
 	// Records are what Leat notes down for itself, beside the objects in etcd.
 	Records *record.Store
+
+	// Origins are the namespaces that objects were first seen in.
+	Origins *origin.Store
 
 	// Log is what the runs of all objects record.
 	Log *runlog.Log
@@ -54,7 +58,7 @@ func (o launcher) openEngines(ctx context.Context, transport storagebackend.Tran
 	records := record.New(client, path.Join(o.Recommended.Etcd.StorageConfig.Prefix, options.InternalRecords))
 	log := runlog.New(records, runlog.Options{})
 	closers.add(func() error { return closeLog(ctx, log) })
-	return &Engines{Artifacts: artifacts, Records: records, Log: log, Host: host}, nil
+	return &Engines{Artifacts: artifacts, Records: records, Origins: origin.New(records), Log: log, Host: host}, nil
 }
 
 // closeTimeout bounds the last writes of the log.

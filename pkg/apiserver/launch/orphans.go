@@ -50,10 +50,13 @@ func removeOrphans(ctx context.Context, e *Engines, directory *subresource.Direc
 		if err := inventories.Delete(ctx, string(orphan.GetUID())); err != nil {
 			logger.Error(err, "The inventory of a removed object stays", "uid", orphan.GetUID())
 		}
+		if err := e.Origins.Forget(ctx, orphan.GetUID()); err != nil {
+			logger.Error(err, "The origin of a removed object stays", "uid", orphan.GetUID())
+		}
 	}
 	backoff := wait.Backoff{Duration: firstOrphanRetry, Factor: 2, Jitter: 0.1, Steps: 1 << 30, Cap: lastOrphanRetry}
 	return wait.ExponentialBackoffWithContext(ctx, backoff, func(ctx context.Context) (bool, error) {
-		if err := quarantine.Remove(ctx, storages, namespaces, removed); err != nil {
+		if err := quarantine.Remove(ctx, storages, quarantine.Host{Namespaces: namespaces, Origins: e.Origins.All}, removed); err != nil {
 			logger.Error(err, "Looking for objects that have lost their namespace failed; nothing is reconciled until it succeeds")
 			return false, nil
 		}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/leat-dev/leat/pkg/apiserver/quarantine"
+	"github.com/leat-dev/leat/pkg/record/origin"
 	"github.com/leat-dev/leat/pkg/registry/subresource"
 )
 
@@ -37,12 +38,37 @@ func collectRecords(ctx context.Context, e *Engines, directory *subresource.Dire
 		if err := e.Log.Sweep(ctx, exist); err != nil && ctx.Err() == nil {
 			logger.Error(err, "Removing the histories of objects that are gone failed", "nextIn", collectEvery)
 		}
+		if err := sweepOrigins(ctx, e.Origins, exist); err != nil && ctx.Err() == nil {
+			logger.Error(err, "Removing the origins of objects that are gone failed", "nextIn", collectEvery)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C():
 		}
 	}
+}
+
+// sweepOrigins removes the origins of objects that do not exist. They are read
+// before the objects: what is written down is there already.
+func sweepOrigins(ctx context.Context, origins *origin.Store, exist func(context.Context) (map[string]bool, error)) error {
+	all, err := origins.All(ctx)
+	if err != nil {
+		return err
+	}
+	uids, err := exist(ctx)
+	if err != nil {
+		return err
+	}
+	for object := range all {
+		if uids[string(object)] {
+			continue
+		}
+		if err := origins.Forget(ctx, object); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // uidsIn are the UIDs of all objects, as they are in etcd and not in a cache.

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 )
@@ -26,23 +27,36 @@ type Storage interface {
 	Resource() schema.GroupResource
 }
 
-// Namespaces lists all namespaces of the host cluster.
-type Namespaces func(context.Context) ([]metav1.Object, error)
+// Host is what is known of where objects are, and where they were.
+type Host struct {
+	// Namespaces lists all namespaces of the host cluster.
+	Namespaces func(context.Context) ([]metav1.Object, error)
+	// Origins returns the UIDs of the namespaces that objects were first seen in,
+	// by those of the objects. Without it the times of creation decide alone.
+	Origins func(context.Context) (map[types.UID]types.UID, error)
+}
 
 // Remove removes the objects that have lost their namespace, and says of each to
 // removed which it was. Their finalizers are not run: what they would delete may
 // belong to somebody else by now. It must not run beside reconcilers.
-func Remove(ctx context.Context, storages []Storage, namespaces Namespaces, removed func(schema.GroupResource, Orphan)) error {
+func Remove(ctx context.Context, storages []Storage, host Host, removed func(schema.GroupResource, Orphan)) error {
+	var origins map[types.UID]types.UID
+	if host.Origins != nil {
+		var err error
+		if origins, err = host.Origins(ctx); err != nil {
+			return fmt.Errorf("reading where objects were first seen: %w", err)
+		}
+	}
 	lists := make([][]Object, len(storages))
 	for i, storage := range storages {
-		objects, err := list(ctx, storage)
+		objects, err := list(ctx, storage, origins)
 		if err != nil {
 			return err
 		}
 		lists[i] = objects
 	}
 	// After the objects: a namespace that is made in between must not be missed.
-	known, err := namespaces(ctx)
+	known, err := host.Namespaces(ctx)
 	if err != nil {
 		return fmt.Errorf("listing the namespaces of the host cluster: %w", err)
 	}
@@ -63,7 +77,7 @@ func Remove(ctx context.Context, storages []Storage, namespaces Namespaces, remo
 	return errors.Join(errs...)
 }
 
-func list(ctx context.Context, storage Storage) ([]Object, error) {
+func list(ctx context.Context, storage Storage, origins map[types.UID]types.UID) ([]Object, error) {
 	ctx = request.WithNamespace(ctx, metav1.NamespaceAll)
 	all, err := storage.List(ctx, &internalversion.ListOptions{})
 	if err != nil {
@@ -75,7 +89,7 @@ func list(ctx context.Context, storage Storage) ([]Object, error) {
 		if err != nil {
 			return err
 		}
-		objects = append(objects, Object{Object: object})
+		objects = append(objects, Object{Object: object, NamespaceUID: origins[object.GetUID()]})
 		return nil
 	})
 	if err != nil {

@@ -81,19 +81,23 @@ func TestRemove(t *testing.T) {
 	deleted := metav1.NewTime(noon)
 	dying := configMap("gone", "dying", noon)
 	dying.DeletionTimestamp = &deleted
-	for _, o := range []*corev1.ConfigMap{configMap("team", "kept", noon), configMap("team", "former", noon.Add(-2*time.Hour)), configMap("gone", "orphan", noon), dying} {
+	for _, o := range []*corev1.ConfigMap{configMap("team", "kept", noon), configMap("team", "former", noon.Add(-2*time.Hour)), configMap("team", "shortly-before", noon), configMap("gone", "orphan", noon), dying} {
 		stored.objects[o.Namespace+"/"+o.Name] = o
 	}
 	namespaces := func(context.Context) ([]metav1.Object, error) {
 		order = append(order, "namespaces")
 		return []metav1.Object{namespace("kube-system", "s", noon.Add(-time.Hour)), namespace("team", "1", noon.Add(-time.Hour))}, nil
 	}
+	// Its times of creation would not tell.
+	origins := func(context.Context) (map[types.UID]types.UID, error) {
+		return map[types.UID]types.UID{"teamkept": "1", "teamshortly-before": "0"}, nil
+	}
 	removed := map[string]bool{}
-	err := Remove(t.Context(), []Storage{stored}, namespaces, func(_ schema.GroupResource, orphan Orphan) { removed[orphan.GetName()] = true })
+	err := Remove(t.Context(), []Storage{stored}, Host{Namespaces: namespaces, Origins: origins}, func(_ schema.GroupResource, orphan Orphan) { removed[orphan.GetName()] = true })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]bool{"former": true, "orphan": true, "dying": true}, removed); diff != "" {
+	if diff := cmp.Diff(map[string]bool{"former": true, "shortly-before": true, "orphan": true, "dying": true}, removed); diff != "" {
 		t.Errorf("removed (-want +got):\n%s", diff)
 	}
 	if kept := stored.objects["team/kept"]; len(stored.objects) != 1 || kept == nil || len(kept.Finalizers) != 1 {
@@ -108,11 +112,12 @@ func TestRemoveNothingOnDoubt(t *testing.T) {
 	var order []string
 	stored := configMaps{order: &order, objects: map[string]*corev1.ConfigMap{"gone/a": configMap("gone", "a", noon)}}
 	unreachable := errors.New("no route to host")
-	for name, namespaces := range map[string]Namespaces{
-		"the host does not answer":   func(context.Context) ([]metav1.Object, error) { return nil, unreachable },
-		"the list is not the hosts'": func(context.Context) ([]metav1.Object, error) { return nil, nil },
+	for name, host := range map[string]Host{
+		"the host does not answer":   {Namespaces: func(context.Context) ([]metav1.Object, error) { return nil, unreachable }},
+		"the list is not the hosts'": {Namespaces: func(context.Context) ([]metav1.Object, error) { return nil, nil }},
+		"the origins cannot be read": {Origins: func(context.Context) (map[types.UID]types.UID, error) { return nil, unreachable }},
 	} {
-		if err := Remove(t.Context(), []Storage{stored}, namespaces, func(schema.GroupResource, Orphan) { t.Errorf("%s: removed", name) }); err == nil {
+		if err := Remove(t.Context(), []Storage{stored}, host, func(schema.GroupResource, Orphan) { t.Errorf("%s: removed", name) }); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
