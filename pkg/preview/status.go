@@ -94,7 +94,7 @@ func Status(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	if _, ok := err.(apierrors.APIStatus); ok { //nolint:errorlint // what is wrapped is not for the caller
+	if _, ok := err.(apierrors.APIStatus); ok {
 		return err
 	}
 	if apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) {
