@@ -18,7 +18,8 @@ type ImportLimits struct {
 	// Compressed is the size of the archive as it arrives: 64 MiB by default.
 	Compressed int64
 	// Entries is the number of entries, directories included: 100 000 by
-	// default.
+	// default. There are no more directories than that either, those counted
+	// that only names of files imply.
 	Entries int
 	// FileSize is the size of one file: 32 MiB by default.
 	FileSize int64
@@ -113,6 +114,7 @@ func newImporter(w *Writer, r io.Reader, l ImportLimits) *importer {
 	l = l.complete()
 	w.limits.FileSize = min(w.limits.FileSize, l.FileSize)
 	w.limits.TotalSize = min(w.limits.TotalSize, l.TotalSize)
+	w.limits.Directories = min(w.limits.Directories, l.Entries)
 	return &importer{writer: w, limits: l, source: &sourceReader{from: r, left: l.Compressed + 1, limit: l.Compressed}}
 }
 

@@ -189,4 +189,8 @@ func TestDirectoriesAreLimited(t *testing.T) {
 	if !errors.As(err, &limit) || limit.Limit != "directories in a tree" || limit.Max != 100 || !strings.HasPrefix(limit.Path, "d/") {
 		t.Errorf("150 directories: %v", err)
 	}
+	_, err = s.Import(t.Context(), bytes.NewReader(upload(t, entries[:2]...)), ImportLimits{Entries: 40})
+	if !errors.As(err, &limit) || limit.Max != 40 {
+		t.Errorf("60 directories, with a limit of its own: %v", err)
+	}
 }
