@@ -150,7 +150,7 @@ func (m *Metrics) Built(controller string, result BuildResult) {
 // Drifted counts objects that were put right although nothing new was to be
 // applied.
 func (m *Metrics) Drifted(controller string, objects int) {
-	if m != nil && objects > 0 {
+	if m != nil {
 		m.drift.WithLabelValues(controller).Add(float64(objects))
 	}
 }
