@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	kustomizev1 "github.com/leat-dev/leat/pkg/apis/kustomize/v1"
 	"github.com/leat-dev/leat/pkg/apiserver/launch"
 	"github.com/leat-dev/leat/pkg/apiserver/options"
 	"github.com/leat-dev/leat/pkg/artifact"
@@ -39,6 +40,8 @@ var (
 	cluster *framework.Cluster
 	// server is the one that is registered in it.
 	server *testServer
+	// makers make the previews of its objects.
+	makers = &previewMakers{}
 )
 
 // workerArgument makes the test binary a build worker.
@@ -127,6 +130,9 @@ func startServer(ctx context.Context, dir string, change func(*options.Options))
 	process, err := launch.Prepare(ctx, o)
 	if err != nil {
 		return nil, err
+	}
+	if !o.Reconcile {
+		process.Previews.Add(kustomizev1.Kind(kustomizev1.KustomizationKind), makers)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	s := &testServer{artifacts: process.Engines.Artifacts, records: process.Engines.Records, log: process.Engines.Log, direct: direct, cancel: cancel, done: make(chan error, 1)}

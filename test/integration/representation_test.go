@@ -184,14 +184,20 @@ func TestDiscovery(t *testing.T) {
 			"gitrepositories/artifact":  "ArtifactOptions  [] [] [get]",
 			"gitrepositories/log":       "LogOptions  [] [] [get]",
 			"gitrepositories/reconcile": "ReconcileRequest  [] [] [create]",
+			"gitrepositories/resume":    "ResumeRequest  [] [] [create]",
+			"gitrepositories/suspend":   "SuspendRequest  [] [] [create]",
 		},
 		"kustomize.toolkit.fluxcd.io/v1": {
 			"kustomizations":           "Kustomization kustomization [ks] [all fluxcd fluxcd-appliers] [create delete deletecollection get list patch update watch]",
 			"kustomizations/status":    "Kustomization  [] [] [get patch update]",
+			"kustomizations/build":     "BuildOptions  [] [] [create get]",
+			"kustomizations/diff":      "DiffOptions  [] [] [create get]",
 			"kustomizations/history":   "HistoryOptions  [] [] [get]",
 			"kustomizations/log":       "LogOptions  [] [] [get]",
 			"kustomizations/tree":      "TreeOptions  [] [] [get]",
 			"kustomizations/reconcile": "ReconcileRequest  [] [] [create]",
+			"kustomizations/resume":    "ResumeRequest  [] [] [create]",
+			"kustomizations/suspend":   "SuspendRequest  [] [] [create]",
 		},
 	}
 	for version, resources := range want {

@@ -74,7 +74,7 @@ func (o launcher) addReconcilers(ctx context.Context, config *apiserver.Config, 
 	engine := apply.NewEngine(host, inventories, apply.EngineOptions{})
 	p.trees.Use(tree.NewEngine(host, tree.Options{DefaultServiceAccount: o.DefaultServiceAccount}))
 	previewer := &preview.Deferred{}
-	p.previews.Add(kustomizev1.Kind(kustomizev1.KustomizationKind), previewer)
+	p.Previews.Add(kustomizev1.Kind(kustomizev1.KustomizationKind), previewer)
 	manager, err := reconcilers.New(reconcilers.Config{
 		Loopback:              config.GenericConfig.LoopbackClientConfig,
 		Host:                  e.Host,
