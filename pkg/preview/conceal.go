@@ -151,12 +151,40 @@ func shade(v, before, shown any) any {
 			switch {
 			case p.new < 0:
 			case p.old < 0:
-				out[p.new] = v[p.new]
+				out[p.new] = shadeMoved(v[p.new], b, s)
 			default:
-				out[p.new] = shade(v[p.new], b[p.old], s[p.old])
+				out[p.new] = shadeMoved(shade(v[p.new], b[p.old], s[p.old]), b, s)
 			}
 		}
 		return out
 	}
 	return v
+}
+
+// shadeMoved finds an element of a list that is hidden in another place.
+func shadeMoved(v any, before, shown []any) any {
+	if _, hidden := v.(*veil); hidden {
+		return v
+	}
+	for i, old := range before {
+		if equal(v, old) && !equalShown(old, shown[i]) {
+			return shown[i]
+		}
+	}
+	return v
+}
+
+// equalShown says that a value is shown as it is, and all that is in it.
+func equalShown(v, shown any) bool {
+	switch s := shown.(type) {
+	case *veil:
+		return false
+	case map[string]any:
+		v, ok := v.(map[string]any)
+		return ok && maps.EqualFunc(v, s, equalShown)
+	case []any:
+		v, ok := v.([]any)
+		return ok && slices.EqualFunc(v, s, equalShown)
+	}
+	return equal(v, shown)
 }

@@ -221,3 +221,29 @@ func TestPreviewKeepsSecrets(t *testing.T) {
 	s.run(k)
 	all("applied again", second)
 }
+
+// Where it is not known any more what is live was rendered from, nothing of it is
+// shown that is not known to be public.
+func TestPreviewOfUnknownOrigin(t *testing.T) {
+	s := newStage(t)
+	s.secret("db", secretData())
+	viewer := s.may("viewer", readable...)
+	k := s.kustomization()
+	s.push("1111", set(map[string]string{"a": cm("a", "was: '${word}', same: x"), "b": cm("b", "k: '${word}'")}))
+	s.run(k)
+	k.Status.LastAppliedRevision = "main@sha1:0000"
+	second := s.push("2222", set(map[string]string{"a": cm("a", "is: '${word}', same: x, next: y")}))
+	s.push("3333", set(map[string]string{"a": "no: [manifest"}))
+	for _, to := range []preview.Side{{Retained: second}, {Upload: s.tree(set(map[string]string{"a": cm("a", "is: '${word}', same: x")}))}} {
+		d, text, err := s.diff(preview.Request{Object: k, Caller: viewer, From: preview.Side{Live: true}, To: to})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := leaks(text); len(found) > 0 {
+			t.Errorf("to %s: told %v:\n%s", d.To, found, text)
+		}
+		if o := named(d, "ConfigMap", "b"); o != nil && o.Old != nil && o.Action == "Delete" {
+			t.Errorf("to %s: what is deleted is shown: %s", d.To, text)
+		}
+	}
+}

@@ -233,9 +233,15 @@ func (l *live) before(p *apply.Previewed, inSet bool) preview.Body {
 	fields := preview.Strip(p.Old)
 	witnesses := witnessesOf(l.witnesses, p.Key)
 	switch {
+	case !l.values.secret:
+	case !l.known && inSet:
+		// What it was rendered from cannot be looked at. What is in the side is
+		// public, and nothing else is known to be.
+		i, _ := l.find(p.Key)
+		return preview.Derive(fields, preview.Open(l.labelled(l.side.public[i].Unstructured)))
 	case len(witnesses) > 0:
-		return preview.Conceal(fields, l.foreign && l.known, witnesses...)
-	case l.values.secret && (!inSet || !l.known):
+		return preview.Conceal(fields, l.foreign, witnesses...)
+	case !inSet:
 		// It was rendered from something that is not known any more.
 		return preview.Body{}
 	}
@@ -258,7 +264,8 @@ func (l *live) after(p *apply.Previewed, i int, found bool) preview.Body {
 		}
 		return preview.Shade(after, preview.Strip(p.Old), from)
 	}
-	if found && !l.side.secretly(i) && !tells(witnessesOf(l.witnesses, p.Key)) {
+	certain := l.known || !l.values.secret
+	if certain && found && !l.side.secretly(i) && !tells(witnessesOf(l.witnesses, p.Key)) {
 		return preview.Open(fields)
 	}
 	sources := []preview.Body{from, l.stored[p.Key]}

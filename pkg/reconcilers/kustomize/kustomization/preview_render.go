@@ -143,9 +143,7 @@ func (r *rendition) hideEncrypted(s *side, result *build.Result, w way) error {
 // witnesses say, object by object, what of the live ones is secret. What is
 // applied was rendered from the revision of the last success or, after a failure
 // half way, from the current one; both are rendered twice. They know nothing of
-// objects that left the set before.
-//
-// Where neither can be rendered, the side that is looked at is all there is.
+// objects that left the set before, and of none where neither can be rendered.
 func (g *glance) witnesses(ctx context.Context, looked *rendered) (map[object.Key][]preview.Witness, bool) {
 	out := map[object.Key][]preview.Witness{}
 	if !g.values.secret && !g.foreign {
@@ -182,12 +180,8 @@ func (g *glance) witnesses(ctx context.Context, looked *rendered) (map[object.Ke
 		known = true
 		addWitnesses(out, full.objects, shown.objects)
 	}
-	if !g.foreign {
+	if known && !g.foreign {
 		addWitnesses(out, looked.real, looked.public)
-	} else if !known {
-		if full, err := g.render(ctx, looked.side, hidden); err == nil && sameObjects(full.objects, looked.public) {
-			addWitnesses(out, full.objects, looked.public)
-		}
 	}
 	return out, known
 }
