@@ -56,9 +56,26 @@ func (o launcher) openEngines(ctx context.Context, transport storagebackend.Tran
 		klog.FromContext(ctx).Error(damage, "Damage in the artifact store was set aside; what it belonged to is fetched again")
 	}
 	records := record.New(client, path.Join(o.Recommended.Etcd.StorageConfig.Prefix, options.InternalRecords))
+	if err := tellEpoch(ctx, records); err != nil {
+		return nil, err
+	}
 	log := runlog.New(records, runlog.Options{})
 	closers.add(func() error { return closeLog(ctx, log) })
 	return &Engines{Artifacts: artifacts, Records: records, Origins: origin.New(records), Log: log, Host: host}, nil
+}
+
+// tellEpoch says in the log that the store was restored. Whether it was has to be
+// known before anything may be deleted.
+func tellEpoch(ctx context.Context, records *record.Store) error {
+	epoch, err := records.Epoch(ctx)
+	if err != nil {
+		return err
+	}
+	if epoch.ID != "" {
+		klog.FromContext(ctx).Info("What is stored was restored from a backup; nothing is deleted because of inventories that are older",
+			"restoredAt", epoch.Began, "from", epoch.Origin)
+	}
+	return nil
 }
 
 // closeTimeout bounds the last writes of the log.
