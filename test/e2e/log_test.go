@@ -269,3 +269,49 @@ spec: {sourceRef: {kind: GitRepository, name: repo}, interval: 1h, prune: true, 
 		t.Errorf("kubectl ended with %v", err)
 	}
 }
+
+// Values of Secrets come into messages by the refusals of the cluster and of the
+// parser. Neither log, nor history, nor status may tell them.
+func TestLogTellsNoSecrets(t *testing.T) {
+	const number, text, password = "70007", `'unclosed"canary{[`, "canary-of-a-password"
+	namespace, repo := cluster.Namespace(t), newRepository(t)
+	repo.push(map[string]string{
+		"refused/service.yaml": "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: ${number}}]}\n",
+		"refused/secret.yaml":  "apiVersion: v1\nkind: Secret\nmetadata: {name: bad}\ntype: kubernetes.io/dockerconfigjson\nstringData: {.dockerconfigjson: \"${text}\"}\n",
+		"torn/map.yaml":        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: torn}\ndata: {key: ${text}\n",
+	})
+	kubectl(t, "create", "secret", "generic", "values", "--namespace", namespace, "--from-literal=number="+number, "--from-literal=text="+text)
+	kubectl(t, "create", "secret", "generic", "login", "--namespace", namespace, "--from-literal=username=me", "--from-literal=password="+password)
+	repo.source(namespace, "repo")
+	apply(t, `
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {name: closed, namespace: `+namespace+`}
+spec: {url: "`+repo.url+`-absent", interval: 1h, ref: {branch: main}, secretRef: {name: login}}
+`)
+	const from = "postBuild: {substituteFrom: [{kind: Secret, name: values}]}"
+	kustomization(t, namespace, "refused", "./refused", from)
+	kustomization(t, namespace, "torn", "./torn", from)
+	waitFor(t, namespace, "gitrepository/closed", readyIs("Ready", "status"), "False")
+	for _, name := range []string{"refused", "torn"} {
+		waitFor(t, namespace, "kustomization/"+name, readyIs("Ready", "status"), "False")
+		told := map[string]string{"status": kubectl(t, "get", "--namespace", namespace, "kustomization/"+name, "-o", "yaml")}
+		for _, sub := range []string{"log", "log?output=ndjson", "history", "history?output=text"} {
+			told[sub] = kubectl(t, "get", "--raw", kustomizationsPath+namespace+"/kustomizations/"+name+"/"+sub)
+		}
+		if !strings.Contains(told["log"], "Failed: ") {
+			t.Errorf("the log of %s does not say that the run failed:\n%s", name, told["log"])
+		}
+		for where, words := range told {
+			for _, canary := range []string{number, "unclosed", "canary"} {
+				if strings.Contains(words, canary) {
+					t.Errorf("%s of %s tells a secret value (%s):\n%s", where, name, canary, words)
+				}
+			}
+		}
+	}
+	log := kubectl(t, "get", "--raw", "/apis/source.toolkit.fluxcd.io/v1/namespaces/"+namespace+"/gitrepositories/closed/log")
+	if strings.Contains(log, password) || !strings.Contains(log, "Failed: ") {
+		t.Errorf("the log of a source:\n%s", log)
+	}
+}

@@ -43,6 +43,9 @@ func planned(p *apply.Plan) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n[c.action], c.what))
 		}
 	}
+	if len(parts) == 0 {
+		return "nothing to do"
+	}
 	return strings.Join(parts, ", ")
 }
 

@@ -24,6 +24,7 @@ import (
 	sourcelisters "github.com/leat-dev/leat/pkg/generated/listers/source/v1"
 	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
 	"github.com/leat-dev/leat/pkg/reconcilers/runtime/runtimetest"
+	"github.com/leat-dev/leat/pkg/runlog"
 )
 
 // world is a reconciler with real queues, edges, builds and artifacts around
@@ -42,6 +43,7 @@ type world struct {
 	events         *runtimetest.Events
 	clock          *testingclock.FakeClock
 	controller     *runtime.Controller
+	log            *runlog.Log
 
 	mu        sync.Mutex
 	refetched []runtime.Key
@@ -93,6 +95,7 @@ func newWorldWith(t testing.TB, slots int, change ...func(*Config)) *world {
 		clock:          testingclock.NewFakeClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
 	}
 	w.cluster = newCluster(w.clock)
+	w.log = runlog.New(noStore{}, runlog.Options{Clock: w.clock})
 	var err error
 	if w.artifacts, err = artifact.Open(t.TempDir(), artifact.Options{Clock: w.clock}); err != nil {
 		t.Fatal(err)
@@ -115,7 +118,7 @@ func newWorldWith(t testing.TB, slots int, change ...func(*Config)) *world {
 		f(&c)
 	}
 	w.controller, err = runtime.NewController(New(c), runtime.ControllerOptions{
-		Name: "test", Slots: slots, Clock: w.clock,
+		Name: "test", Slots: slots, Clock: w.clock, Log: w.log,
 		Jitter: runtime.Jitter{Float64: func() float64 { return 0.5 }},
 		Identify: func(k runtime.Key) (runtime.Identity, bool) {
 			obj, ok := w.kustomizations.Get(k.Namespace, k.Name)
