@@ -20,7 +20,7 @@ import (
 const (
 	// patience is how long a test waits for what normally takes a second or, with
 	// the garbage collector, some. It is reached only by a failure.
-	patience     = 90 * time.Second
+	patience     = 60 * time.Second
 	pollInterval = 50 * time.Millisecond
 )
 
