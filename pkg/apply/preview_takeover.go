@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -20,6 +21,36 @@ import (
 // hold. Two dry-runs do not build on each other, so the fields that would go are
 // taken out here, and the server is asked what it would make of the rest.
 func (v *preview) takenOver(ctx context.Context, s *sight, body []byte) ([]byte, error) {
+	for try := 0; ; try++ {
+		u, err := v.stripped(body)
+		if err != nil {
+			return nil, err
+		}
+		patch, err := json.Marshal([]operation{{Op: "replace", Path: "", Value: u.Object}})
+		if err != nil {
+			return nil, fmt.Errorf("encoding an object: %w", err)
+		}
+		w, err := v.e.target.TryPatch(ctx, v.p.req.Identity, s.ref, patch)
+		if err == nil {
+			return w.Body, nil
+		}
+		if apierrors.IsConflict(err) && try < conflicts {
+			// Its controllers were at work on the object.
+			if w, err = v.request(ctx, s.item, true); err == nil {
+				body = w.Body
+				continue
+			}
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
+		// What is missing is only what the server sets where a field went.
+		return u.MarshalJSON()
+	}
+}
+
+// stripped returns the answer to a dry-run without what a takeover costs.
+func (v *preview) stripped(body []byte) (*unstructured.Unstructured, error) {
 	u := &unstructured.Unstructured{}
 	if err := u.UnmarshalJSON(body); err != nil {
 		return nil, fmt.Errorf("reading an object: %w", err)
@@ -33,19 +64,7 @@ func (v *preview) takenOver(ctx context.Context, s *sight, body []byte) ([]byte,
 	delete(annotations, target.LastApplied)
 	u.SetAnnotations(annotations)
 	u.SetManagedFields(nil)
-	patch, err := json.Marshal([]operation{{Op: "replace", Path: "", Value: u.Object}})
-	if err != nil {
-		return nil, fmt.Errorf("encoding an object: %w", err)
-	}
-	w, err := v.e.target.TryPatch(ctx, v.p.req.Identity, s.ref, patch)
-	if cause := context.Cause(ctx); cause != nil {
-		return nil, cause
-	}
-	if err != nil {
-		// What is missing is only what the server sets where a field went.
-		return u.MarshalJSON()
-	}
-	return w.Body, nil
+	return u, nil
 }
 
 // lostFields returns the fields of u, as an apply by manager has left it, that

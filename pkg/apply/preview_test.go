@@ -3,6 +3,7 @@ package apply_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -303,7 +304,18 @@ func TestPreviewOfTakeover(t *testing.T) {
 		t.Fatal(err, stderr)
 	}
 	r := f.request("app", app)
+	// Somebody else is faster once: what was read is not what is patched.
+	disturbed := false
+	f.count.onRequest(func(r *http.Request) {
+		if r.Header.Get("Content-Type") == "application/json-patch+json" && !disturbed && strings.HasSuffix(r.URL.Path, "/deployments/web") {
+			disturbed = true
+			f.kubectl("label", "--field-manager=someone", "deploy", "web", "disturbed=yes")
+		}
+	})
 	p := f.preview(r)["Deployment/web"]
+	if !disturbed {
+		t.Error("nothing was asked for what is left")
+	}
 	if p.Action != apply.ActionConfigured || p.Err != nil {
 		t.Fatalf("%s, %v", p.Action, p.Err)
 	}
