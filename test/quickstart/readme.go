@@ -10,6 +10,9 @@ type Step struct {
 	Command, Output string
 }
 
+// hereDocument is where a command reads what follows it, until the word.
+var hereDocument = regexp.MustCompile(`[^<]<<(\w+)`)
+
 // Steps returns the commands of a Markdown text: the lines that begin with "$ "
 // in fenced blocks, with the here-documents that belong to them.
 func Steps(text string) []Step {
@@ -33,8 +36,8 @@ func Steps(text string) []Step {
 		case strings.HasPrefix(bare, "$ "):
 			command := strings.TrimPrefix(line, "$ ")
 			steps, printed = append(steps, Step{Command: command}), true
-			if _, end, ok := strings.Cut(bare, "<<"); ok {
-				until = end
+			if end := hereDocument.FindStringSubmatch(bare); end != nil {
+				until = end[1]
 			}
 		case printed:
 			steps[len(steps)-1].Output += line

@@ -7,10 +7,11 @@ import (
 )
 
 func TestSteps(t *testing.T) {
-	const text = "# Title\n$ not a command\n```\nmake up\n```\nthen\n```\n$ first\nprinted\ntwice\n$ cat <<END\na $ b\nEND\na $ b\n$ silent\n```\n"
+	const text = "# Title\n$ not a command\n```\nmake up\n```\nthen\n```\n$ first\nprinted\ntwice\n$ cat <<END | cat\na $ b\nEND\na $ b\n$ cat <<< word\nword\n$ silent\n```\n"
 	want := []Step{
 		{Command: "first\n", Output: "printed\ntwice\n"},
-		{Command: "cat <<END\na $ b\nEND\n", Output: "a $ b\n"},
+		{Command: "cat <<END | cat\na $ b\nEND\n", Output: "a $ b\n"},
+		{Command: "cat <<< word\n", Output: "word\n"},
 		{Command: "silent\n"},
 	}
 	if diff := cmp.Diff(want, Steps(text)); diff != "" {
