@@ -66,6 +66,13 @@ func (e *EventWriter) Warning(obj metav1.Object, reason, message string, metadat
 	e.write(obj, corev1.EventTypeWarning, reason, message, metadata)
 }
 
+// NamespaceWarning tells bad news about a namespace. Events about namespaces are
+// kept in the namespace default, so that they are there when it is gone.
+func (e *EventWriter) NamespaceWarning(namespace, reason, message string) {
+	ref := &corev1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: namespace}
+	e.recorder.Event(ref, corev1.EventTypeWarning, reason, clipEvent(message))
+}
+
 func (e *EventWriter) write(obj metav1.Object, eventType, reason, message string, metadata map[string]string) {
 	annotations := map[string]string{}
 	for k, v := range obj.GetAnnotations() {

@@ -54,6 +54,29 @@ func TestEvents(t *testing.T) {
 	waitFor(t, func() bool { l := list(); return len(l) == 1 && l[0].Count == 2 })
 }
 
+func TestNamespaceWarning(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	client := fake.NewClientset()
+	w := NewEventWriter(ctx, client.CoreV1(), corev1.SchemeGroupVersion.WithKind("Pod"), "test", "here")
+	w.NamespaceWarning("going", "ObjectsLeft", strings.Repeat("x", 2000))
+	var got corev1.Event
+	waitFor(t, func() bool {
+		l, err := client.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range l.Items {
+			got = e
+		}
+		return len(l.Items) == 1
+	})
+	want := corev1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: "going"}
+	if got.InvolvedObject != want || got.Type != corev1.EventTypeWarning || got.Reason != "ObjectsLeft" || len(got.Message) > maxEventMessage {
+		t.Errorf("event %+v", got)
+	}
+}
+
 func TestLongEventsAreCut(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

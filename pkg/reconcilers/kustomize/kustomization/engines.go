@@ -40,6 +40,9 @@ type Artifacts interface {
 type Events interface {
 	Normal(obj metav1.Object, reason, message string, metadata map[string]string)
 	Warning(obj metav1.Object, reason, message string, metadata map[string]string)
+	// NamespaceWarning tells bad news about a namespace, outside of it: one that
+	// is being deleted takes no events any more.
+	NamespaceWarning(namespace, reason, message string)
 }
 
 var (

@@ -30,7 +30,7 @@ func (r *Reconciler) finalize(ctx context.Context, run *runtime.Run, obj *kustom
 	if err != nil {
 		return runtime.Result{}, err
 	}
-	if orphan != "" || obj.IsSuspended() {
+	if orphan.why != "" || obj.IsSuspended() {
 		request.Policy = apply.DeletionOrphan
 	}
 	if request.Policy == apply.DeletionWaitForTermination {
@@ -58,10 +58,7 @@ func (r *Reconciler) finalize(ctx context.Context, run *runtime.Run, obj *kustom
 		run.Log.End(runlog.Outcome{Phase: runlog.Failed, Message: err.Error(), News: true})
 		return runtime.Result{BackoffLimit: runtime.Period(obj.GetRetryInterval())}, r.deletionFailed(ctx, obj, err)
 	}
-	if orphan != "" {
-		run.Log.Warn(orphan)
-		r.Events.Warning(obj, meta.ReconciliationFailedReason, orphan, nil)
-	}
+	r.tellOrphans(ctx, run, obj, orphan)
 	if _, _, err := r.Writer.RemoveFinalizer(ctx, obj, meta.Finalizer); err != nil {
 		return runtime.Result{}, err
 	}
@@ -77,28 +74,28 @@ func (r *Reconciler) finalize(ctx context.Context, run *runtime.Run, obj *kustom
 //	being deleted, or gone    –                 orphaned: the rights to delete go at the same time
 //	there                     named, and gone   orphaned: there is nobody to delete as
 //	there                     –                 by the policy
-func (r *Reconciler) mustOrphan(ctx context.Context, obj *kustomizev1.Kustomization) (string, error) {
+func (r *Reconciler) mustOrphan(ctx context.Context, obj *kustomizev1.Kustomization) (orphaning, error) {
 	ns, err := r.Core.Namespaces().Get(ctx, obj.Namespace, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		return fmt.Sprintf("Namespace %s is gone: the applied objects outside of it are left as they are", obj.Namespace), nil
+		return orphaning{namespaceGoes: true, why: fmt.Sprintf("Namespace %s is gone: the applied objects outside of it are left as they are", obj.Namespace)}, nil
 	case err != nil:
-		return "", fmt.Errorf("reading namespace %s: %w", obj.Namespace, err)
+		return orphaning{}, fmt.Errorf("reading namespace %s: %w", obj.Namespace, err)
 	case !ns.DeletionTimestamp.IsZero():
-		return fmt.Sprintf("Namespace %s is being deleted: the applied objects outside of it are left as they are", obj.Namespace), nil
+		return orphaning{namespaceGoes: true, why: fmt.Sprintf("Namespace %s is being deleted: the applied objects outside of it are left as they are", obj.Namespace)}, nil
 	}
 	name := r.serviceAccount(obj)
 	if name == "" {
-		return "", nil
+		return orphaning{}, nil
 	}
 	_, err = r.Core.ServiceAccounts(obj.Namespace).Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		return fmt.Sprintf("ServiceAccount %s/%s is gone: the applied objects are left as they are", obj.Namespace, name), nil
+		return orphaning{why: fmt.Sprintf("ServiceAccount %s/%s is gone: the applied objects are left as they are", obj.Namespace, name)}, nil
 	case err != nil:
-		return "", fmt.Errorf("reading service account %s/%s: %w", obj.Namespace, name, err)
+		return orphaning{}, fmt.Errorf("reading service account %s/%s: %w", obj.Namespace, name, err)
 	}
-	return "", nil
+	return orphaning{}, nil
 }
 
 // deletionFailed tells why an object is still there and returns the cause.

@@ -7,12 +7,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
 
 	kustomizev1 "github.com/leat-dev/leat/pkg/apis/kustomize/v1"
 	"github.com/leat-dev/leat/pkg/apis/meta"
 	"github.com/leat-dev/leat/pkg/apply"
+	"github.com/leat-dev/leat/pkg/reconcilers/runtime"
+	"github.com/leat-dev/leat/pkg/reconcilers/runtime/runtimetest"
 )
 
 func TestDeletion(t *testing.T) {
@@ -104,6 +109,39 @@ func TestDeletion(t *testing.T) {
 				t.Errorf("events %q, want %q", got, tc.event)
 			}
 		})
+	}
+}
+
+func TestOrphansAreTold(t *testing.T) {
+	w := newWorld(t)
+	obj := kustomization("a")
+	obj.Status.Inventory = &kustomizev1.ResourceInventory{Entries: []kustomizev1.ResourceRef{
+		{ID: "demo_one__ConfigMap", Version: "v1"}, {ID: "other_two__ConfigMap", Version: "v1"}, {ID: "_three__Namespace", Version: "v1"},
+	}}
+	var lines []string
+	ctx := klog.NewContext(t.Context(), funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}))
+	r := New(Config{Events: w.events})
+	run := &runtime.Run{Claim: &runtime.Claim{}}
+
+	r.tellOrphans(ctx, run, obj, orphaning{})
+	if told := w.events.Take(); len(told) != 0 || len(lines) != 0 {
+		t.Errorf("without orphans: %v, %v", told, lines)
+	}
+	r.tellOrphans(ctx, run, obj, orphaning{why: "the namespace goes", namespaceGoes: true})
+	want := []runtimetest.Event{
+		{Type: "Warning", Object: "demo/a", Reason: meta.ReconciliationFailedReason, Message: "the namespace goes"},
+		{Type: "Warning", Object: "/demo", Reason: orphanedReason, Message: "Kustomization demo/a is gone with its namespace. 2 object(s) that it applied elsewhere are left, and nobody follows them any more:\nConfigMap/other/two\nNamespace/three"},
+	}
+	if diff := cmp.Diff(want, w.events.Take()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	if len(lines) != 1 || !strings.Contains(lines[0], `"count"=3 "countElsewhere"=2`) || !strings.Contains(lines[0], "ConfigMap/other/two") || strings.Contains(lines[0], "demo_one") {
+		t.Errorf("logged %q", lines)
+	}
+
+	r.tellOrphans(ctx, run, obj, orphaning{why: "the account is gone"})
+	if told := w.events.Take(); len(told) != 1 || told[0].Object != "demo/a" {
+		t.Errorf("of an object whose namespace stays: %v", told)
 	}
 }
 

@@ -29,6 +29,11 @@ func (e *Events) Warning(obj metav1.Object, reason, message string, metadata map
 	e.add("Warning", obj, reason, message, metadata)
 }
 
+// NamespaceWarning records bad news about a namespace.
+func (e *Events) NamespaceWarning(namespace, reason, message string) {
+	e.add("Warning", &metav1.ObjectMeta{Name: namespace}, reason, message, nil)
+}
+
 func (e *Events) add(kind string, obj metav1.Object, reason, message string, metadata map[string]string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
