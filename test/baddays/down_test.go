@@ -31,6 +31,7 @@ func TestDown(t *testing.T) {
 	a := d.newApp("stays", configMaps("1", "one", "two"), appOptions{})
 	t.Run("deletions go on when it is back", func(t *testing.T) { d.with(t).testComesBack() })
 	a.assertKept()
+	t.Run("what a namespace leaves behind is told", func(t *testing.T) { d.with(t).testLeftBehind() })
 	t.Run("the way out", func(t *testing.T) { d.with(t).testWayOut() })
 	a.assertKept()
 }
@@ -61,6 +62,31 @@ func (d *day) testComesBack() {
 	served := time.Since(ready)
 	awaitIn(d.t, goesOn-served, "the namespace to be gone", d.isGone(name))
 	d.t.Logf("after the server was ready at its port: served through kube-apiserver in %s, the namespace gone in %s", served, time.Since(ready))
+}
+
+// testLeftBehind deletes a namespace whose Kustomization has applied objects in
+// another one. They are left, since the rights to delete them are going; who looks
+// for why they are there finds an event.
+func (d *day) testLeftBehind() {
+	outside := d.createNamespace("neighbour")
+	a := d.newApp("leaves-behind", map[string]string{"in.yaml": configMapIn(ownNamespace, "in", "1"), "out.yaml": configMapIn(outside, "out", "1")}, appOptions{anywhere: true})
+	d.deleteNamespace(a.namespace)
+	d.await("the namespace to be gone", d.isGone(a.namespace))
+	if _, err := d.core.CoreV1().ConfigMaps(outside).Get(d.t.Context(), "out", metav1.GetOptions{}); err != nil {
+		d.t.Errorf("the object outside: %v", err)
+	}
+	d.await("an event about what is left", func(ctx context.Context) (bool, string) {
+		events, err := d.core.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.kind=Namespace,involvedObject.name=" + a.namespace})
+		if err != nil {
+			return false, err.Error()
+		}
+		for i := range events.Items {
+			if strings.Contains(events.Items[i].Message, "ConfigMap/"+outside+"/out") {
+				return true, ""
+			}
+		}
+		return false, fmt.Sprintf("%d events, none of which names the object", len(events.Items))
+	})
 }
 
 // testWayOut is what docs/operations.md says about a server that cannot be brought

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -55,7 +56,13 @@ func newDay(t *testing.T, s setup) *day {
 	t.Helper()
 	d := &day{t: t, dir: t.TempDir()}
 	d.startCluster()
-	t.Cleanup(d.stopCluster)
+	t.Cleanup(func() {
+		// Nobody wants its data any more: no need to let it end in order.
+		if pid, err := d.cluster.PID(context.WithoutCancel(t.Context())); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		d.stopCluster()
+	})
 	d.startGit()
 	t.Cleanup(d.stopGit)
 
