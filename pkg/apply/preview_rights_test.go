@@ -2,6 +2,7 @@ package apply_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/leat-dev/leat/pkg/apply"
@@ -153,4 +154,46 @@ subjects: [{kind: ServiceAccount, name: runner, namespace: $NS}]`,
 	if p := got["ConfigMap/lost"]; p.Err == nil || p.Unverified {
 		t.Errorf("what nothing brings: %+v", p)
 	}
+}
+
+// Previews may be made while the owner's runs go on.
+func TestPreviewBesideRuns(t *testing.T) {
+	f := setup(t)
+	f.mustApply(f.request("app", settings, app))
+	blue, red := f.request("app", settings, app), f.request("app", strings.Replace(settings, "blue", "red", 1))
+	done := make(chan struct{})
+	var looks sync.WaitGroup
+	for range 3 {
+		looks.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				list, err := f.engine.Preview(f.ctx, apply.PreviewRequest{Request: red})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for _, p := range list {
+					if p.Err != nil {
+						t.Errorf("%s: %v", p.Key, p.Err)
+					}
+				}
+			}
+		})
+	}
+	for i := range 10 {
+		r, there := blue, true
+		if i%2 == 0 {
+			r, there = red, false
+		}
+		f.mustApply(r)
+		if f.exists("sa", "web") != there {
+			t.Errorf("run %d: the ServiceAccount is there: %t", i, !there)
+		}
+	}
+	close(done)
+	looks.Wait()
 }
