@@ -194,3 +194,22 @@ func TestDirectoriesAreLimited(t *testing.T) {
 		t.Errorf("60 directories, with a limit of its own: %v", err)
 	}
 }
+
+// BenchmarkImport is BenchmarkIngest by a tar.gz.
+func BenchmarkImport(b *testing.B) {
+	var entries []entry
+	for _, f := range benchFiles(4000) {
+		entries = append(entries, regular(f.path, f.content))
+	}
+	archive := upload(b, entries...)
+	reportCPU(b)
+	for b.Loop() {
+		b.StopTimer()
+		s := openStore(b, b.TempDir(), Options{})
+		b.StartTimer()
+		if _, err := s.Import(b.Context(), bytes.NewReader(archive), ImportLimits{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(archive)), "archive-bytes")
+}
