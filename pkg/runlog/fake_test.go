@@ -23,7 +23,7 @@ type memory struct {
 }
 
 func newMemory() *memory {
-	return &memory{data: map[string][]byte{}, written: make(chan struct{}, 1000)}
+	return &memory{data: map[string][]byte{}, written: make(chan struct{}, 100_000)}
 }
 
 var errBroken = errors.New("the disk is full")

@@ -23,7 +23,7 @@ type Options struct {
 	// Records and Bytes bound what is kept in memory of one object. Defaults: 1000
 	// and 256 KiB.
 	Records, Bytes int
-	// TotalBytes bounds what is kept in memory of all objects. Default 32 MiB.
+	// TotalBytes bounds what is kept in memory of all objects. Default 16 MiB.
 	TotalBytes int
 	// Entries is how many runs the history of an object holds. Default 50.
 	Entries int
@@ -43,7 +43,7 @@ func (o *Options) complete() {
 		value *int
 		or    int
 	}{
-		{&o.Records, 1000}, {&o.Bytes, 256 << 10}, {&o.TotalBytes, 32 << 20},
+		{&o.Records, 1000}, {&o.Bytes, 256 << 10}, {&o.TotalBytes, 16 << 20},
 		{&o.Entries, 50}, {&o.Readers, 50}, {&o.TotalReaders, 1000},
 	} {
 		if *d.value <= 0 {

@@ -63,7 +63,7 @@ type Record struct {
 }
 
 // recordOverhead is about what a record takes in memory besides its texts.
-const recordOverhead = 192
+const recordOverhead = 256
 
 // size is about what the record takes in memory. The ID and the revision are
 // shared by the records of a run.
