@@ -66,6 +66,10 @@ down: ## Stop what `make up` started. WIPE=1 forgets its data too.
 test: $(DEV_BINARIES) ## Run every test: unit, integration and end to end.
 	@hack/test.sh
 
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME=60 seconds, looking for inputs that reach new code.
+	@FUZZ_COVERAGE=1 hack/fuzz.sh $(or $(FUZZTIME),60)
+
 .PHONY: bench
 bench: $(DEV_BINARIES) ## Measure Leat beside the limit of this machine; writes bench.json. N=100.
 	@go run ./test/bench -n $(N) -out bench.json

@@ -32,4 +32,6 @@ status=0
 (cd hack/devcluster && CGO_ENABLED=1 go test -trimpath ./internal/supervisor ./internal/instance ./internal/pki) || status=1
 CGO_ENABLED=1 go test -race -timeout 20m "$@" "${race[@]}" || status=1
 go test -timeout 40m "$@" "${plain[@]}" || status=1
+# Not when some tests are asked for by flags.
+(($#)) || hack/fuzz.sh 2 || status=1
 exit $status
