@@ -4,11 +4,14 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/base64"
+	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+
+	"k8s.io/client-go/rest"
 
 	"github.com/leat-dev/leat/test/framework"
 )
@@ -119,13 +122,35 @@ func targz(t *testing.T, files map[string]string) string {
 	return b.String()
 }
 
-// said is all that a request is answered, errors included.
-func said(ctx context.Context, client *framework.Client, stdin string, args ...string) string {
-	out, stderr, err := client.KubectlInput(ctx, stdin, args...)
+// said is all that a request through kube-apiserver is answered, also where it is
+// refused: a GET, or a POST of a body.
+func said(t *testing.T, client *framework.Client, path, body string) string {
+	t.Helper()
+	hc, err := rest.HTTPClientFor(client.Config)
 	if err != nil {
-		return out + stderr + err.Error()
+		t.Fatal(err)
 	}
-	return out + stderr
+	method := http.MethodGet
+	if body != "" {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, client.Config.Host+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := hc.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode == http.StatusNotFound {
+		t.Errorf("%s %s: %s", method, path, text)
+	}
+	return resp.Status + "\n" + string(text)
 }
 
 // Values of a Secret are nowhere to be seen for who may not get it: not in
@@ -156,7 +181,7 @@ func TestValuesOfSecretsStayWhereTheyBelong(t *testing.T) {
 	repo.git("push", "--quiet", repo.url, "HEAD:refs/heads/feature", commit+":refs/heads/main", "--force")
 	upload := targz(t, changed)
 
-	ctx, client := t.Context(), viewer(t, namespace)
+	client := viewer(t, namespace)
 	silent := func(what, text string) {
 		t.Helper()
 		if found := told(text); len(found) > 0 {
@@ -169,16 +194,16 @@ func TestValuesOfSecretsStayWhereTheyBelong(t *testing.T) {
 			"", "/build", "/build?output=json", "/diff", "/diff?output=yaml", "/diff?output=text", "/diff?output=markdown",
 			"/diff?from=current&to=live", "/log", "/log?output=ndjson", "/history", "/tree",
 		} {
-			silent("get "+dir+sub, said(ctx, client, "", "get", "--raw", path+sub))
+			silent("get "+dir+sub, said(t, client, path+sub, ""))
 		}
 		for sub, kind := range map[string]string{"/build": "BuildRequest", "/diff": "DiffRequest"} {
 			body := `{"apiVersion":"leat.dev/v1alpha1","kind":"` + kind + `","spec":{"revision":"feature"}}`
-			silent("feature of "+dir+sub, said(ctx, client, body, "create", "--raw", path+sub, "-f", "-"))
-			silent("upload of "+dir+sub, said(ctx, client, upload, "create", "--raw", path+sub, "-f", "-"))
+			silent("feature of "+dir+sub, said(t, client, path+sub, body))
+			silent("upload of "+dir+sub, said(t, client, path+sub, upload))
 		}
 	}
-	silent("events", said(ctx, client, "", "get", "events", "--namespace", namespace, "-o", "json"))
-	silent("describe", said(ctx, client, "", "describe", "kustomizations", "--namespace", namespace))
+	silent("events", said(t, client, "/api/v1/namespaces/"+namespace+"/events", ""))
+	silent("describe", kubectl(t, "describe", "kustomizations", "--namespace", namespace))
 	silent("metrics", leatMetrics(t))
 	log, err := leat.Log()
 	if err != nil {
@@ -192,8 +217,8 @@ func TestValuesOfSecretsStayWhereTheyBelong(t *testing.T) {
 			t.Errorf("%s does not show the administrator the values:\n%s", sub, text)
 		}
 	}
-	silent("an upload, to the administrator,", said(ctx, cluster.Client, upload, "create", "--raw", path+"/build", "-f", "-"))
-	if text := said(ctx, client, upload, "create", "--raw", path+"/build", "-f", "-"); !strings.Contains(text, "<secret:db/word>") {
+	silent("an upload, to the administrator,", said(t, cluster.Client, path+"/build", upload))
+	if text := said(t, client, path+"/build", upload); !strings.Contains(text, "<secret:db/word>") {
 		t.Errorf("an upload is not built: %s", text)
 	}
 }
