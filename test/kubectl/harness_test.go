@@ -21,7 +21,7 @@ const (
 	// patience is how long a test waits for what normally takes a second or, with
 	// the garbage collector, some. It is reached only by a failure.
 	patience     = 60 * time.Second
-	pollInterval = 50 * time.Millisecond
+	pollInterval = 100 * time.Millisecond
 )
 
 // user runs kubectl as somebody, in a namespace.

@@ -85,7 +85,7 @@ func (o launcher) genericConfig(ctx context.Context, host *rest.Config, transpor
 	etcd.StorageConfig.EncodeVersioner = scheme.StorageVersioner()
 	recommended.Etcd = &etcd
 	recommended.ExtraAdmissionInitializers = func(*genericapiserver.RecommendedConfig) ([]admission.PluginInitializer, error) {
-		return []admission.PluginInitializer{referencepermission.NewInitializer(servedGroups(scheme)...)}, nil
+		return []admission.PluginInitializer{referencepermission.NewInitializer(servedGroups(scheme)...), countObjects{}}, nil
 	}
 	if err := recommended.ApplyTo(config); err != nil {
 		return nil, nil, fmt.Errorf("applying the recommended flags: %w", err)

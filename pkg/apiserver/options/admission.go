@@ -12,6 +12,7 @@ import (
 	"k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle"
 	mutatingpolicy "k8s.io/apiserver/pkg/admission/plugin/policy/mutating"
 	validatingpolicy "k8s.io/apiserver/pkg/admission/plugin/policy/validating"
+	"k8s.io/apiserver/pkg/admission/plugin/resourcequota"
 	mutatingwebhook "k8s.io/apiserver/pkg/admission/plugin/webhook/mutating"
 	validatingwebhook "k8s.io/apiserver/pkg/admission/plugin/webhook/validating"
 	"k8s.io/client-go/kubernetes"
@@ -25,6 +26,7 @@ var admissionV1 = schema.GroupVersion{Group: "admissionregistration.k8s.io", Ver
 func watchedBy() map[string][]schema.GroupVersionResource {
 	return map[string][]schema.GroupVersionResource{
 		lifecycle.PluginName:         {{Version: "v1", Resource: "namespaces"}},
+		resourcequota.PluginName:     {{Version: "v1", Resource: "resourcequotas"}},
 		mutatingwebhook.PluginName:   {admissionV1.WithResource("mutatingwebhookconfigurations")},
 		validatingwebhook.PluginName: {admissionV1.WithResource("validatingwebhookconfigurations")},
 		mutatingpolicy.PluginName: {

@@ -28,7 +28,7 @@ func host(served, forbidden string) *fake.Clientset {
 		resources = append(resources, metav1.APIResource{Name: name})
 	}
 	client.Discovery().(*fakediscovery.FakeDiscovery).Resources = []*metav1.APIResourceList{
-		{GroupVersion: "v1", APIResources: []metav1.APIResource{{Name: "namespaces"}}},
+		{GroupVersion: "v1", APIResources: []metav1.APIResource{{Name: "namespaces"}, {Name: "resourcequotas"}}},
 		{GroupVersion: "admissionregistration.k8s.io/v1", APIResources: resources},
 	}
 	client.PrependReactor("create", "selfsubjectaccessreviews", func(action clienttesting.Action) (bool, runtime.Object, error) {
@@ -55,6 +55,7 @@ func TestProbe(t *testing.T) {
 		"asked for by name":                  {served: webhooks + validatingPolicies, enabled: []string{"MutatingAdmissionPolicy"}},
 		"may not watch":                      {served: webhooks + validatingPolicies + mutatingPolicies, forbidden: "watch validatingadmissionpolicybindings", err: "--disable-admission-plugins=ValidatingAdmissionPolicy"},
 		"may not list namespaces":            {served: webhooks + validatingPolicies + mutatingPolicies, forbidden: "list namespaces", err: "NamespaceLifecycle"},
+		"may not list quotas":                {served: webhooks + validatingPolicies + mutatingPolicies, forbidden: "list resourcequotas", err: "ResourceQuota"},
 		"may not watch, and does not want":   {served: webhooks + validatingPolicies + mutatingPolicies, forbidden: "list mutatingadmissionpolicies", disabled: []string{"MutatingAdmissionPolicy"}, want: []string{"MutatingAdmissionPolicy"}},
 		"may not watch what is not there":    {served: webhooks + validatingPolicies, forbidden: "list mutatingadmissionpolicies", want: []string{"MutatingAdmissionPolicy"}},
 		"does not serve the group at all":    {served: "", want: []string{"MutatingAdmissionPolicy", "MutatingAdmissionWebhook", "ValidatingAdmissionPolicy", "ValidatingAdmissionWebhook"}},

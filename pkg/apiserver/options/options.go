@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"time"
 
+	"k8s.io/apiserver/pkg/admission/plugin/resourcequota"
 	mutatingwebhook "k8s.io/apiserver/pkg/admission/plugin/webhook/mutating"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
 	cliflag "k8s.io/component-base/cli/flag"
@@ -107,7 +108,10 @@ func New() *Options {
 
 	admission := o.Recommended.Admission
 	referencepermission.Register(admission.Plugins)
+	resourcequota.Register(admission.Plugins)
 	admission.RecommendedPluginOrder = insertAfter(admission.RecommendedPluginOrder, mutatingwebhook.PluginName, referencepermission.PluginName)
+	// Last, so that nothing is counted that is refused.
+	admission.RecommendedPluginOrder = append(admission.RecommendedPluginOrder, resourcequota.PluginName)
 	return o
 }
 

@@ -107,7 +107,7 @@ func TestComplete(t *testing.T) {
 
 func TestAdmissionOrder(t *testing.T) {
 	order := New().Recommended.Admission.RecommendedPluginOrder
-	want := []string{"NamespaceLifecycle", "MutatingAdmissionPolicy", "MutatingAdmissionWebhook", "ReferencePermission", "ValidatingAdmissionPolicy", "ValidatingAdmissionWebhook"}
+	want := []string{"NamespaceLifecycle", "MutatingAdmissionPolicy", "MutatingAdmissionWebhook", "ReferencePermission", "ValidatingAdmissionPolicy", "ValidatingAdmissionWebhook", "ResourceQuota"}
 	if diff := cmp.Diff(want, order); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)
 	}
