@@ -80,7 +80,7 @@ func (r *statusResponder) Error(err error) {
 	r.WriteHeader(http.StatusInternalServerError)
 }
 
-func (s *logServer) get(t *testing.T, ctx context.Context, query string) *http.Response {
+func (s *logServer) get(ctx context.Context, t *testing.T, query string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/app"+query, nil)
 	if err != nil {
@@ -97,7 +97,7 @@ func (s *logServer) get(t *testing.T, ctx context.Context, query string) *http.R
 func TestHeartbeats(t *testing.T) {
 	s := serveLog(t, runlog.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
-	response := s.get(t, ctx, "?follow=true&output=ndjson")
+	response := s.get(ctx, t, "?follow=true&output=ndjson")
 	lines := bufio.NewReader(response.Body)
 	for range 3 {
 		eventually(t, s.clock.HasWaiters)
@@ -133,7 +133,7 @@ func eventually(t *testing.T, condition func() bool) {
 // told at the end that it was too slow.
 func TestSlowReaders(t *testing.T) {
 	s := serveLog(t, runlog.Options{Records: 100, Bytes: 1 << 30})
-	response := s.get(t, t.Context(), "?follow=true")
+	response := s.get(t.Context(), t, "?follow=true")
 	run := s.log.Begin(runlog.RunOptions{UID: "uid", ID: "1"})
 	message := strings.Repeat("x", 4000)
 	for range 20_000 { // far more than connections hold
@@ -174,11 +174,11 @@ func TestSleepingReadersAreGivenUp(t *testing.T) {
 
 func TestReadersThatAreTooMany(t *testing.T) {
 	s := serveLog(t, runlog.Options{Readers: 1})
-	s.get(t, t.Context(), "?follow=true")
-	if r := s.get(t, t.Context(), "?follow=true"); r.StatusCode != http.StatusTooManyRequests {
+	s.get(t.Context(), t, "?follow=true")
+	if r := s.get(t.Context(), t, "?follow=true"); r.StatusCode != http.StatusTooManyRequests {
 		t.Errorf("the second reader gets %s", r.Status)
 	}
-	if r := s.get(t, t.Context(), ""); r.StatusCode != http.StatusOK {
+	if r := s.get(t.Context(), t, ""); r.StatusCode != http.StatusOK {
 		t.Errorf("who does not follow gets %s", r.Status)
 	}
 }

@@ -69,6 +69,7 @@ func recordWork(log *runlog.Run, digest string, result *apply.Result) {
 //	waits for others, or gives way to a newer one  put off
 //	anything else                                  failed
 func (a *attempt) failedRun(f *failure) runlog.Outcome {
-	putOff := (f.waiting || f.superseded) && !(a.requested && f.answered())
+	told := a.requested && f.answered()
+	putOff := (f.waiting || f.superseded) && !told
 	return runlog.Outcome{Phase: runlog.Failed, Message: f.Error(), News: !putOff, Postponed: putOff}
 }
