@@ -212,7 +212,7 @@ func encodeStringData(body map[string]any) error {
 	for k, v := range plain {
 		s, ok := v.(string)
 		if !ok {
-			return fmt.Errorf("stringData.%s must be a string", k)
+			return errors.New("stringData must be a map of strings") // its keys may be secret too
 		}
 		data[k] = base64.StdEncoding.EncodeToString([]byte(s))
 	}

@@ -62,3 +62,23 @@ func TestPublic(t *testing.T) {
 		t.Errorf("the error of a plain object was changed: %v", got)
 	}
 }
+
+// A key of a map may come from a secret as its value may.
+func TestPublicNamesNoKeys(t *testing.T) {
+	tainted := &item{key: object.Key{Kind: "ConfigMap", Name: "x"}, obj: object.Object{Tainted: true}}
+	for field, want := range map[string]string{
+		"data[hunter2]":                      "because of data (",
+		"spec.containers[0].env[12].name":    "because of spec.containers[0].env[12].name (",
+		"spec.containers[0].limits[hunter2]": "because of spec.containers[0].limits (",
+		"data[hunter2":                       "because of data (",
+		"[hunter2]":                          "refused as Invalid (",
+	} {
+		got := tainted.public(invalid(field + ": bad")).Error()
+		if strings.Contains(got, "hunter2") || !strings.Contains(got, want) {
+			t.Errorf("%s: %s", field, got)
+		}
+	}
+	if err := encodeStringData(map[string]any{"stringData": map[string]any{"hunter2": int64(1)}}); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("stringData: %v", err)
+	}
+}
