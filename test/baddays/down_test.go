@@ -3,6 +3,7 @@ package baddays
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/leat-dev/leat/test/framework"
 	"github.com/leat-dev/leat/test/leatserver"
 )
 
@@ -34,6 +36,8 @@ func TestDown(t *testing.T) {
 	t.Run("what a namespace leaves behind is told", func(t *testing.T) { d.with(t).testLeftBehind() })
 	t.Run("the way out", func(t *testing.T) { d.with(t).testWayOut() })
 	a.assertKept()
+	t.Run("deletions go on after a long time", func(t *testing.T) { d.with(t).testComesBackLate() })
+	a.assertKept()
 }
 
 // with is the same day for a part of the test.
@@ -48,6 +52,45 @@ func (d *day) testComesBack() {
 	d.leat.Kill()
 	d.deleteNamespace(name)
 	d.awaitBlocked(name)
+	d.comeBack(name)
+}
+
+// testComesBackLate is the same after the namespace controller has tried so often
+// that many seconds lie between two attempts.
+func (d *day) testComesBackLate() {
+	clocks := d.clocks(d.controlPlane())
+	name := d.createNamespace("elsewhere")
+	d.leat.Kill()
+	d.deleteNamespace(name)
+	d.awaitBlocked(name)
+	// Its pauses double from five milliseconds on; some attempts are over already.
+	const attempts = 9
+	for n := range attempts {
+		before := d.refusals()
+		clocks.pass(61 * time.Second)
+		d.await(fmt.Sprintf("attempt %d to delete the namespace", n), func(context.Context) (bool, string) {
+			now := d.refusals()
+			return now > before, fmt.Sprint(now)
+		})
+	}
+	d.comeBack(name)
+}
+
+// refusals counts the attempts to delete what is in namespaces that have failed.
+func (d *day) refusals() int {
+	d.t.Helper()
+	refused, err := d.cluster.AuditRequests(func(r framework.Request) bool {
+		return r.User == "system:kube-controller-manager" && strings.HasSuffix(r.Group, ".toolkit.fluxcd.io") && r.Code >= http.StatusInternalServerError
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return len(refused)
+}
+
+// comeBack starts the server and measures how long what waited for it takes.
+func (d *day) comeBack(name string) {
+	d.t.Helper()
 	if err := d.leat.Spawn(); err != nil {
 		d.t.Fatal(err)
 	}

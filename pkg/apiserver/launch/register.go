@@ -56,7 +56,11 @@ func (o launcher) addRegistration(config *apiserver.Config, host *rest.Config, a
 			return nil
 		}),
 		work.Hook("touch-apiservices", func(ctx context.Context) error {
-			return touchWhenReady(ctx, config.GenericConfig.LoopbackClientConfig, registrar)
+			if err := touchWhenReady(ctx, config.GenericConfig.LoopbackClientConfig, registrar); err != nil {
+				return err
+			}
+			remind(ctx, core)
+			return nil
 		}))
 	return nil
 }
@@ -80,6 +84,39 @@ func touchWhenReady(ctx context.Context, loopback *rest.Config, registrar *regis
 		klog.FromContext(ctx).Error(err, "Telling kube-apiserver that this server is ready failed")
 	}
 	return nil
+}
+
+// remindTimeout bounds how long namespaces are dealt with. They are tried again
+// without it, only later.
+const remindTimeout = 2 * time.Second
+
+// remindHost has the deletions go on that have waited for this server, if the host
+// cluster can be reached; if not, others will say so.
+func (o launcher) remindHost(ctx context.Context) {
+	if !o.RegisterAPIServices {
+		return
+	}
+	host, err := o.hostConfig()
+	if err != nil {
+		return
+	}
+	if core, err := kubernetes.NewForConfig(host); err == nil {
+		remind(ctx, core)
+	}
+}
+
+// remind is best effort: without it the deletions go on too, but later.
+func remind(ctx context.Context, core kubernetes.Interface) {
+	ctx, cancel := context.WithTimeout(ctx, remindTimeout)
+	defer cancel()
+	logger := klog.FromContext(ctx)
+	reminded, err := registration.Remind(ctx, core, time.Now())
+	switch {
+	case err != nil:
+		logger.Info("Namespaces whose deletion waits for this server could not be touched; they are tried again within a minute after it is ready", "err", err)
+	case reminded > 0:
+		logger.Info("Touched the namespaces whose deletion waits for this server", "namespaces", reminded)
+	}
 }
 
 // ready asks the server itself, as others do. One that does not listen yet is

@@ -88,6 +88,9 @@ func Prepare(ctx context.Context, opts *options.Options) (_ *Process, err error)
 			err = errors.Join(err, p.Close())
 		}
 	}()
+	// Before all that takes time: the namespace controller waits after this as long
+	// as a start takes.
+	o.remindHost(ctx)
 	if p.transport, err = o.startEtcd(ctx, p); err != nil {
 		return nil, err
 	}
