@@ -3,7 +3,11 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,12 +98,52 @@ func TestDocumentedSubresources(t *testing.T) {
 			t.Errorf("%s\nprints something else than the page says (-page +printed):\n%s\n%s", s.Command, diff, outputs[i])
 		}
 	}
-	_, ci, ok := strings.Cut(string(page), "```sh\n")
+	commentInCI(t, repo, scriptForCI(t))
+}
+
+// scriptForCI is the one in docs/subresources.md.
+func scriptForCI(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(root, "docs", "subresources.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, script, ok := strings.Cut(string(page), "```sh\n")
 	if !ok {
 		t.Fatal("the page has no script for CI")
 	}
-	ci, _, _ = strings.Cut(ci, "\n```")
-	commentInCI(t, repo, ci)
+	script, _, _ = strings.Cut(script, "\n```")
+	return strings.ReplaceAll(script, "/tmp/", t.TempDir()+"/")
+}
+
+// TestScriptForCIWaits has the script meet a preview that takes long, twice.
+func TestScriptForCIWaits(t *testing.T) {
+	var asked []string
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			t.Error(err)
+		}
+		asked = append(asked, r.Method+" "+strings.TrimPrefix(r.URL.RequestURI(), "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/team/kustomizations/app/"))
+		if len(asked) < 3 {
+			w.Header().Set("Location", "diff?id=7&output=markdown")
+			w.WriteHeader(http.StatusAccepted)
+		}
+		fmt.Fprintf(w, "answer %d\n", len(asked))
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	ca := filepath.Join(dir, "ca.crt")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := shell(t, dir, scriptForCI(t), "API="+server.URL, "CA="+ca, "TOKEN=x")
+	if err != nil || out != "answer 3\n" {
+		t.Errorf("%v\n%s", err, out)
+	}
+	want := []string{"POST diff?output=markdown", "GET diff?id=7&output=markdown", "GET diff?id=7&output=markdown"}
+	if diff := cmp.Diff(want, asked); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
 }
 
 // commentInCI runs the script for CI as a service account that may preview and
@@ -129,7 +173,7 @@ subjects: [{kind: ServiceAccount, name: ci, namespace: team}]
 		t.Fatal(err)
 	}
 	token := strings.TrimSpace(kubectl(t, "create", "token", "--namespace", "team", "ci"))
-	out, err := shell(t, repo.work, strings.ReplaceAll(script, "/tmp/", t.TempDir()+"/"), "API="+cluster.Config.Host, "CA="+ca, "TOKEN="+token)
+	out, err := shell(t, repo.work, script, "API="+cluster.Config.Host, "CA="+ca, "TOKEN="+token)
 	if err != nil {
 		t.Fatalf("the script for CI: %v\n%s", err, out)
 	}

@@ -257,15 +257,17 @@ func TestSlowPreview(t *testing.T) {
 		}
 	})
 	base := collection(kustomizations, ns) + "/demo/diff"
-	slow := make(chan metav1.Status, quota)
+	slow, locations := make(chan metav1.Status, quota), make(chan string, quota)
 	for range quota {
 		go func() {
 			response, body, err := trySend(ctx, cluster.Config, http.MethodPost, base+"?output=text", nil, strings.NewReader("{}"))
 			var status metav1.Status
 			if err != nil {
 				t.Error(err)
-			} else if err := json.Unmarshal([]byte(body), &status); err != nil || response.StatusCode != http.StatusAccepted || response.Header.Get("Location") == "" {
+			} else if err := json.Unmarshal([]byte(body), &status); err != nil || response.StatusCode != http.StatusAccepted {
 				t.Errorf("got %d %v\n%s", response.StatusCode, response.Header, body)
+			} else {
+				locations <- response.Header.Get("Location")
 			}
 			slow <- status
 		}()
@@ -288,6 +290,9 @@ func TestSlowPreview(t *testing.T) {
 	path := base + "?output=text&id=" + string(status.Details.UID)
 	if response, body := send(ctx, t, cluster.Config, http.MethodGet, path, nil, nil); response.StatusCode != http.StatusOK || !strings.Contains(body, "b/ConfigMap/team/latest") {
 		t.Errorf("the result: got %d\n%s", response.StatusCode, body)
+	}
+	if response, body := send(ctx, t, cluster.Config, http.MethodGet, strings.TrimSuffix(base, "diff")+<-locations, nil, nil); response.StatusCode != http.StatusOK || !strings.Contains(body, "b/ConfigMap/team/latest") {
+		t.Errorf("at its location: got %d\n%s", response.StatusCode, body)
 	}
 	other := c.user(ctx, t, ns, "other", allow(kustomizations.Group, "kustomizations/diff", "get create"))
 	if response, body := send(ctx, t, other.Config, http.MethodGet, path, nil, nil); response.StatusCode != http.StatusNotFound {

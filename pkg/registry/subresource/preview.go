@@ -244,18 +244,19 @@ func (r *previewREST) serveKept(w http.ResponseWriter, req *http.Request, call p
 
 // serveAccepted says where the result will be.
 func (r *previewREST) serveAccepted(w http.ResponseWriter, req *http.Request, owner previewOwner, id, output string) error {
-	location := url.URL{Path: req.URL.Path, RawQuery: url.Values{"id": {id}, "output": {output}}.Encode()}
+	query := "?" + url.Values{"id": {id}, "output": {output}}.Encode()
 	status := &metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"},
 		Status:   metav1.StatusSuccess,
 		Code:     http.StatusAccepted,
 		Message: fmt.Sprintf("the preview takes longer than a request can; GET %s for its result, which is kept for %s after it has ended",
-			location.String(), inWords(r.previews.limits.Keep)),
+			req.URL.Path+query, inWords(r.previews.limits.Keep)),
 		Details: &metav1.StatusDetails{
 			Name: owner.name, Group: owner.resource.Group, Kind: owner.resource.Resource, UID: types.UID(id), RetryAfterSeconds: 1,
 		},
 	}
-	w.Header().Set("Location", location.String())
+	// Relative, because kube-apiserver rewrites what begins at its root.
+	w.Header().Set("Location", owner.subresource+query)
 	w.Header().Set("Retry-After", strconv.Itoa(1))
 	return writeJSON(w, http.StatusAccepted, status)
 }

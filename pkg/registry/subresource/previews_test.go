@@ -70,8 +70,8 @@ func TestSlowPreview(t *testing.T) {
 	if w.Code != http.StatusAccepted || got.Details.Name != "app" || got.Details.Group != "kustomize.toolkit.fluxcd.io" || got.Details.Kind != "kustomizations" {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
-	location := "/apis/x/app/diff?id=" + id + "&output=text"
-	if w.Header().Get("Location") != location || !strings.Contains(got.Message, "GET "+location) || w.Header().Get("Retry-After") == "" {
+	location := "diff?id=" + id + "&output=text"
+	if w.Header().Get("Location") != location || !strings.Contains(got.Message, "GET /apis/x/app/"+location) || w.Header().Get("Retry-After") == "" {
 		t.Errorf("it does not say where the result will be: %v, %s", w.Header(), got.Message)
 	}
 
