@@ -82,10 +82,7 @@ func (s *store) answer(verb string, err error) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusInsufficientStorage, Reason: Reason,
 		Message: fmt.Sprintf("cannot %s %s: the etcd of leat-apiserver has reached its quota and takes no writes: %s", verb, s.resource, s.hint),
-		Details: &metav1.StatusDetails{Group: s.resource.Group, Kind: s.resource.Resource, RetryAfterSeconds: retryAfterSeconds},
+		// Without a time to retry after: clients would wait for minutes, in silence.
+		Details: &metav1.StatusDetails{Group: s.resource.Group, Kind: s.resource.Resource},
 	}}
 }
-
-// retryAfterSeconds is how long a client may wait: by then an embedded etcd has made
-// room, if there is any to make.
-const retryAfterSeconds = 30
