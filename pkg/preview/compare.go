@@ -27,8 +27,10 @@ const maxFields = 10_000
 
 // Comparison says how two bodies differ.
 type Comparison struct {
-	// Fields are sorted by path.
-	Fields []leatv1alpha1.DiffField
+	// Fields are sorted by path. Truncated says that more of them differ than are
+	// told.
+	Fields    []leatv1alpha1.DiffField
+	Truncated bool
 	// Old and New are the bodies with masks. One that does not exist is nil.
 	Old, New *unstructured.Unstructured
 }
@@ -51,13 +53,14 @@ func Compare(before, after Body) (Comparison, error) {
 		return Comparison{}, c.err
 	}
 	slices.SortStableFunc(c.fields, func(a, b leatv1alpha1.DiffField) int { return cmp.Compare(a.Path, b.Path) })
-	out.Fields = c.fields
+	out.Fields, out.Truncated = c.fields, c.truncated
 	return out, nil
 }
 
 type comparer struct {
-	fields []leatv1alpha1.DiffField
-	err    error
+	fields    []leatv1alpha1.DiffField
+	truncated bool
+	err       error
 }
 
 // shown is a value with masks in the places of veils, if there were some.
@@ -179,7 +182,7 @@ func (c *comparer) add(path string, before, after *shown) {
 	case c.err != nil:
 		return
 	case len(c.fields) >= maxFields:
-		c.err = fmt.Errorf("more than %d fields of one object differ", maxFields)
+		c.truncated = true
 		return
 	}
 	field := leatv1alpha1.DiffField{Path: path}

@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -15,6 +16,10 @@ import (
 // maxReviews bounds what one Reviewer asks the cluster: enough for the objects
 // of a large set one by one.
 const maxReviews = 5000
+
+// ErrTooManyReviews says that a request needs the rights to more objects, one by
+// one, than are asked for.
+var ErrTooManyReviews = errors.New("more questions for one request than the limit")
 
 // Reviewer says what one user may do in the cluster. It remembers the answers
 // and is for one request: rights may change, and what was allowed a minute ago
@@ -78,7 +83,7 @@ func (r *Reviewer) ask(ctx context.Context, a authorizationv1.ResourceAttributes
 	if known == nil {
 		if len(r.answers) >= maxReviews {
 			r.mu.Unlock()
-			return false, fmt.Errorf("asking for the rights of the caller: more than %d questions for one request", maxReviews)
+			return false, fmt.Errorf("asking for the rights of the caller: %w (%d)", ErrTooManyReviews, maxReviews)
 		}
 		known = &answer{done: make(chan struct{})}
 		r.answers[a] = known

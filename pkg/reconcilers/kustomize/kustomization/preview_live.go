@@ -144,7 +144,12 @@ func (l *live) shown(ctx context.Context, previewed []apply.Previewed) ([]bool, 
 		})
 	}
 	asking.Wait()
-	return shown, errors.Join(errs...)
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return shown, nil
 }
 
 // find returns the place of a live object in the side.
@@ -215,6 +220,7 @@ func (l *live) object(p *apply.Previewed, shown bool) (*preview.ObjectDiff, erro
 		return nil, err
 	}
 	d.Fields, d.Old, d.New = c.Fields, c.Old, c.New
+	d.Message = withTruncation(d.Message, &c)
 	if l.foreign && d.Action == leatv1alpha1.DiffUpdate && len(d.Fields) == 0 {
 		// Only what is not resolved differs.
 		d.Action, d.Unverified = leatv1alpha1.DiffUnchanged, p.Err != nil

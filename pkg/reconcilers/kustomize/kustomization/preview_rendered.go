@@ -42,7 +42,7 @@ func (g *glance) diffRendered(ctx context.Context) (*preview.Diff, error) {
 	for i := range pairs {
 		d, err := g.compare(ctx, &pairs[i])
 		if err != nil {
-			return nil, fmt.Errorf("comparing %s: %w", pairs[i].key, err)
+			return nil, err
 		}
 		out.Objects = append(out.Objects, *d)
 	}
@@ -119,7 +119,7 @@ func (g *glance) compare(ctx context.Context, t *twin) (*preview.ObjectDiff, err
 	}
 	c, err := preview.Compare(body(t.before), body(t.after))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("comparing %s: %w", t.key, err)
 	}
 	switch {
 	case t.before == nil:
@@ -139,7 +139,7 @@ func (g *glance) compare(ctx context.Context, t *twin) (*preview.ObjectDiff, err
 		d.Redacted, d.Message = true, notYours
 		return d, nil
 	}
-	d.Fields = c.Fields
+	d.Fields, d.Message = c.Fields, withTruncation("", &c)
 	if d.Action != leatv1alpha1.DiffUnchanged {
 		d.Old, d.New = c.Old, c.New
 	}
@@ -152,4 +152,15 @@ func body(v *version) preview.Body {
 		return preview.Body{}
 	}
 	return preview.Reveal(preview.Strip(v.real.Unstructured), preview.Strip(v.public.Unstructured))
+}
+
+// withTruncation adds to a message that there are more fields than are told.
+func withTruncation(message string, c *preview.Comparison) string {
+	if !c.Truncated {
+		return message
+	}
+	if message != "" {
+		message += "; "
+	}
+	return message + fmt.Sprintf("only the first %d fields that differ are listed", len(c.Fields))
 }

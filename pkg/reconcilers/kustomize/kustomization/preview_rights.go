@@ -32,13 +32,16 @@ func (p *Previewer) rightsOf(caller *target.User, id target.Identity) rights {
 	return r
 }
 
-// mayGet reports whether an object may be shown.
+// mayGet reports whether an object may be shown. The error may be an API status.
 func (r *rights) mayGet(ctx context.Context, ref target.Ref) (bool, error) {
 	allowed, err := r.caller.MayGet(ctx, ref)
-	if !allowed || err != nil || r.identity == nil {
-		return allowed, err
+	if allowed && err == nil && r.identity != nil {
+		allowed, err = r.identity.MayGet(ctx, ref)
 	}
-	return r.identity.MayGet(ctx, ref)
+	if errors.Is(err, target.ErrTooManyReviews) {
+		err = badRequest("there are too many objects that you may not get as a kind: show fewer of them with spec.show: " + err.Error())
+	}
+	return allowed, err
 }
 
 // mayFetch refuses a caller who may not get the source: what it fetches with its

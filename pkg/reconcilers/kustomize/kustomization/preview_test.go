@@ -1,6 +1,8 @@
 package kustomization
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/leat-dev/leat/pkg/apis/meta"
 	sourcev1 "github.com/leat-dev/leat/pkg/apis/source/v1"
 	"github.com/leat-dev/leat/pkg/preview"
+	"github.com/leat-dev/leat/pkg/target"
 )
 
 // set are manifests by name, one file each.
@@ -328,5 +331,36 @@ func TestPreviewBuildOfSecrets(t *testing.T) {
 	}
 	if m, _, err = s.build(preview.Request{Object: k, Caller: admin}); err != nil || at(manifest(m, "Secret", "a"), "stringData", "k") != "hunter2canary" {
 		t.Errorf("for the admin: %v, %v", m, err)
+	}
+}
+
+// weary are rights that nobody can be asked for any more.
+type weary struct{ err error }
+
+func (w weary) MayGet(context.Context, target.Ref) (bool, error) { return false, w.err }
+func (w weary) MayGetSecret(context.Context, string, string) (bool, error) {
+	return false, nil
+}
+
+// What cannot be found out about rights is no preview, and says what to do.
+func TestPreviewWithoutAnswers(t *testing.T) {
+	s := newStage(t)
+	s.secret("db", secretData())
+	k := s.kustomization()
+	first := s.push("1111", set(map[string]string{"a": cm("a", "k: v")}))
+	for _, tt := range []struct {
+		err  error
+		code int32
+		part string
+	}{
+		{fmt.Errorf("x: %w", target.ErrTooManyReviews), http.StatusBadRequest, "spec.show"},
+		{fmt.Errorf("x: %w", apierrors.NewTooManyRequests("no", 1)), http.StatusServiceUnavailable, "does not answer"},
+		{errors.New("x"), http.StatusInternalServerError, "x"},
+	} {
+		s.previewer.Rights = func(target.User) Rights { return weary{tt.err} }
+		for _, from := range []preview.Side{{Live: true}, {Retained: first}} {
+			_, _, err := s.diff(preview.Request{Object: k, From: from})
+			s.denied(err, tt.code, tt.part)
+		}
 	}
 }
