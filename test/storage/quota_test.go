@@ -120,9 +120,7 @@ func TestQuotaReached(t *testing.T) {
 	if code, body := l.ask("/healthz/etcd-space"); code != http.StatusOK {
 		t.Errorf("/healthz/etcd-space afterwards: %d %s", code, body)
 	}
-	for _, want := range []string{"raising alarm", "takes writes again"} {
-		if !strings.Contains(l.log(), want) {
-			t.Errorf("the log does not say %q", want)
-		}
+	if want := "had reached its quota and takes writes again"; !strings.Contains(l.log(), want) {
+		t.Errorf("the log does not say that the etcd %s", want)
 	}
 }
