@@ -190,8 +190,8 @@ func TestWhoSuspendedCannotBeForged(t *testing.T) {
 			t.Errorf("after a server-side apply: annotations (-want +got):\n%s", cmp.Diff(want, annotations))
 		}
 		for _, entry := range applied.GetManagedFields() {
-			if entry.Manager == "gitops" && entry.FieldsV1 != nil && strings.Contains(string(entry.FieldsV1.Raw), "leat.dev/suspend") {
-				t.Errorf("who applied owns it: %s", entry.FieldsV1.Raw)
+			if entry.Manager == "gitops" && entry.FieldsV1 != nil && strings.Contains(entry.FieldsV1.GetRawString(), "leat.dev/suspend") {
+				t.Errorf("who applied owns it: %s", entry.FieldsV1.GetRawString())
 			}
 		}
 		// As flux resume does it.

@@ -162,10 +162,14 @@ func (p *Previews) find(owner previewOwner, id string) (*previewJob, error) {
 	if job, ok := p.kept[id]; ok && job.owner == owner {
 		return job, nil
 	}
+	return nil, p.noResult(owner, id)
+}
+
+func (p *Previews) noResult(owner previewOwner, id string) error {
 	err := apierrors.NewNotFound(owner.resource, owner.name)
 	err.ErrStatus.Message = fmt.Sprintf("%s of %s %q: there is no result with the ID %q: results are kept for %s, for who asked for them; ask again without it",
 		owner.subresource, owner.resource, owner.name, id, inWords(p.limits.Keep))
-	return nil, err
+	return err
 }
 
 // inWords prints a duration without zeros that say nothing.

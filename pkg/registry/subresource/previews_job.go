@@ -126,10 +126,14 @@ func (p *Previews) keep(job *previewJob) string {
 	return job.id
 }
 
-// result returns what a preview that was kept has come to.
+// result returns what a preview that was kept has come to. It may have been
+// forgotten since it was found.
 func (p *Previews) result(job *previewJob) (previewAnswer, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if job.answer == nil && job.err == nil {
+		return nil, p.noResult(job.owner, job.id)
+	}
 	return job.answer, job.err
 }
 

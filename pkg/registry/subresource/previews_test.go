@@ -224,6 +224,23 @@ func TestKeptResultsAreBounded(t *testing.T) {
 	})
 }
 
+// TestResultThatIsForgottenWhileItIsFetched has others need the room between the
+// moment when a result is found and the one when it is read.
+func TestResultThatIsForgottenWhileItIsFetched(t *testing.T) {
+	s := newPreviewSetup(t, PreviewLimits{})
+	s.maker.slow = make(chan struct{})
+	id := s.accepted(t, previewHTTP{})
+	close(s.maker.slow)
+	s.settledIs(t, 1)
+	s.previews.mu.Lock()
+	job := s.previews.kept[id]
+	s.previews.forget(job)
+	s.previews.mu.Unlock()
+	if answer, err := s.previews.result(job); !apierrors.IsNotFound(err) || answer != nil {
+		t.Errorf("got %v, %v, want NotFound", answer, err)
+	}
+}
+
 func TestPreviewTimeout(t *testing.T) {
 	s := newPreviewSetup(t, PreviewLimits{Timeout: time.Millisecond})
 	s.maker.slow = make(chan struct{})
