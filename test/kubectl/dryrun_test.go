@@ -55,12 +55,12 @@ func dryRunSubresources(t *testing.T, u user, k kind) {
 		path := k.path(u.namespace, "demo", act) + "?dryRun=All"
 		switch act {
 		case "build", "diff":
-			u.refused(k.request(act), []string{"create", "--raw", path, "-f", "-"}, "dryRun")
+			u.refused(k.body(act), []string{"create", "--raw", path, "-f", "-"}, "dryRun")
 		case "reconcile":
 			// The object is suspended.
-			u.refused(k.request(act), []string{"create", "--raw", path, "-f", "-"}, "suspended")
+			u.refused(k.body(act), []string{"create", "--raw", path, "-f", "-"}, "suspended")
 		default:
-			contains(t, act+"?dryRun=All", u.input(k.request(act), "create", "--raw", path, "-f", "-"), `"status":{`)
+			contains(t, act+"?dryRun=All", u.input(k.body(act), "create", "--raw", path, "-f", "-"), `"status":{`)
 		}
 	}
 }

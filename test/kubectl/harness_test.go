@@ -212,3 +212,9 @@ func writeKubeconfig(file string, to *rest.Config, token string) error {
 	}
 	return os.WriteFile(file, data, 0o600)
 }
+
+// name is who the user is, to the servers.
+func (u user) name() string {
+	u.t.Helper()
+	return u.run("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
+}

@@ -102,8 +102,8 @@ func (k kind) subresources() []string {
 	return slices.Compact(all)
 }
 
-// request is the body for a subresource that is posted to.
-func (k kind) request(subresource string) string {
+// body is the request for a subresource that is posted to.
+func (k kind) body(subresource string) string {
 	name := strings.ToUpper(subresource[:1]) + subresource[1:] + "Request"
 	return `{"apiVersion": "leat.dev/v1alpha1", "kind": "` + name + `", "spec": {}}`
 }

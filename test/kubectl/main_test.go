@@ -3,6 +3,7 @@ package kubectl
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,6 +36,13 @@ rules:
 `
 
 func TestMain(m *testing.M) {
+	// Tests wait for others more than they work: for the garbage collector, for the
+	// controller of quotas.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		fmt.Fprintln(os.Stderr, "kubectl:", err)
+		os.Exit(1)
+	}
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "kubectl:", err)

@@ -50,7 +50,7 @@ spec:
 		u.refused("", []string{"patch", k.object("old"), "--type=merge", "-p", `{"spec":{"` + k.duration + `":"4m"}}`}, k.duration+" of old is below 5m")
 		u.refused(strings.ReplaceAll(below, "new", "old"), []string{"apply", "--server-side", "--force-conflicts", "-f", "-"}, k.duration+" of old is below 5m")
 		u.refused("", []string{"delete", k.object("old")}, "Forbidden", "old is to stay")
-		u.refused(k.request("suspend"), []string{"create", "--raw", k.path(namespace, "old", "suspend"), "-f", "-"}, "nobody suspends here")
+		u.refused(k.body("suspend"), []string{"create", "--raw", k.path(namespace, "old", "suspend"), "-f", "-"}, "nobody suspends here")
 		u.refused("", []string{"get", "--raw", k.path(namespace, "old", "log")}, "nobody reads logs here")
 		u.apply(k.manifest("new", "6m"))
 		u.run("label", k.object("new"), "a=b")
@@ -125,7 +125,7 @@ func TestWebhooks(t *testing.T) {
 		u.refused("", []string{"label", k.object("demo"), "webhook=deny", "--overwrite"}, "not with this label")
 		equal(t, "the label after a refusal", u.get(k.object("demo"), "{.metadata.labels.webhook}"), "was-here")
 		me := as(t, namespace, "jo", "edit")
-		if code, answer := me.do(http.MethodPost, k.path(namespace, "demo", "resume"), k.request("resume"), map[string]string{"Content-Type": "application/json"}); code != http.StatusCreated {
+		if code, answer := me.do(http.MethodPost, k.path(namespace, "demo", "resume"), k.body("resume"), map[string]string{"Content-Type": "application/json"}); code != http.StatusCreated {
 			t.Errorf("resume: %d: %s", code, answer)
 		}
 		me.do(http.MethodGet, k.path(namespace, "demo", "log"), "", nil)

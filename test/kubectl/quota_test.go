@@ -45,7 +45,7 @@ func TestResourceQuota(t *testing.T) {
 		}
 		// What makes no object is not counted.
 		u.run("label", k.object("a"), "a=b")
-		u.input(k.request("resume"), "create", "--raw", k.path(namespace, "a", "resume"), "-f", "-")
+		u.input(k.body("resume"), "create", "--raw", k.path(namespace, "a", "resume"), "-f", "-")
 		used(2)
 		u.run("delete", k.object("b"))
 		used(1)

@@ -189,7 +189,7 @@ func (u user) call(k kind, p permission) (code int, answer string) {
 	if p.subresource != "" {
 		path = k.path(u.namespace, "app", p.subresource)
 		if p.verb == "create" {
-			body, contentType = k.request(p.subresource), "application/json"
+			body, contentType = k.body(p.subresource), "application/json"
 		}
 	}
 	return u.do(method, path, body, map[string]string{"Content-Type": contentType})
