@@ -15,9 +15,8 @@ import (
 
 // The times after which it makes sense to try again.
 const (
-	busyRetrySeconds    = 10
-	brokenRetrySeconds  = 5
-	storageRetrySeconds = 15
+	busyRetrySeconds   = 10
+	brokenRetrySeconds = 5
 )
 
 func retryAfter(seconds int32) *metav1.StatusDetails {
@@ -46,7 +45,7 @@ func Invalid(kind schema.GroupKind, name, field, message string) *apierrors.Stat
 //	Limit, Deadline, Memory          422     build less
 //	Busy                             429     later
 //	Unavailable                      503     later
-//	Store                            503     later: what is damaged is fetched again
+//	Store                            503     have the source run
 //	Crashed                          500
 //
 // Errors that are no build's are returned as they are.
@@ -80,8 +79,8 @@ func BuildStatus(err error, kind schema.GroupKind, name string, upload bool) err
 	case build.ReasonUnavailable:
 		return status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, brokenRetrySeconds)
 	case build.ReasonStore:
-		message = "reading the artifact failed, and the source fetches it again; try again in some seconds"
-		return status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, storageRetrySeconds)
+		message = "reading the artifact from the store failed; the source puts that right when it runs next, which its subresource reconcile asks for"
+		return status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, 0)
 	}
 	return status(http.StatusInternalServerError, metav1.StatusReasonInternalError, 0)
 }

@@ -32,7 +32,7 @@ func TestBuildStatus(t *testing.T) {
 		{build.ReasonMemory, false, http.StatusUnprocessableEntity, "spec.path", false},
 		{build.ReasonBusy, false, http.StatusTooManyRequests, "", true},
 		{build.ReasonUnavailable, false, http.StatusServiceUnavailable, "", true},
-		{build.ReasonStore, false, http.StatusServiceUnavailable, "", true},
+		{build.ReasonStore, false, http.StatusServiceUnavailable, "", false},
 		{build.ReasonCrashed, false, http.StatusInternalServerError, "", false},
 	}
 	for _, tt := range tests {

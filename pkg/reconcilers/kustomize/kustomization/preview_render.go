@@ -93,9 +93,6 @@ func (g *glance) render(ctx context.Context, s *side, w way) (*rendition, error)
 		Tenant: g.obj.Namespace, Tree: s.tree, Options: buildOptions(&g.obj.Spec), Variables: g.values.by[w],
 	})
 	if err != nil {
-		if build.ReasonOf(err) == build.ReasonStore && !g.foreign {
-			g.Refetch(sourceKey(g.obj))
-		}
 		if w == public {
 			err = g.buildStatus(err, s)
 		}

@@ -55,16 +55,12 @@ func (g *glance) current() (*side, error) {
 		return nil, conflict(g.obj.Name, fmt.Sprintf(
 			"the source has no artifact yet, so there is nothing to show: see the conditions of %s, and try again when it is ready", what))
 	case errors.Is(err, errLost):
-		g.Refetch(key)
-		e := apierrors.NewServiceUnavailable(fmt.Sprintf("the artifact of %s is not in the store, and is fetched again: try again in some seconds", what))
-		e.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: lostRetrySeconds}
-		return nil, e
+		// A preview asks for nothing to be fetched.
+		return nil, apierrors.NewServiceUnavailable(fmt.Sprintf(
+			"the artifact of %s is not in the store; the source puts that right when it runs next, which its subresource reconcile asks for", what))
 	}
 	return nil, fmt.Errorf("reading %s: %w", what, err)
 }
-
-// lostRetrySeconds is how long fetching an artifact again may take.
-const lostRetrySeconds = 5
 
 func (g *glance) noSource() error {
 	key := sourceKey(g.obj)
