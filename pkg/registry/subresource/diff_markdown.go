@@ -1,7 +1,9 @@
 package subresource
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -27,11 +29,7 @@ func (a *diffAnswer) encodeMarkdown() ([]byte, error) {
 	s := a.summary
 	fmt.Fprintf(&out, "| %d | %d | %d | %d | %d | %d |\n", s.Create, s.Update, s.Recreate, s.Delete, s.Unchanged, s.Unverified)
 	folded, omitted := 0, 0
-	for i := range a.Objects {
-		o := &a.Objects[i]
-		if o.Action == leatv1alpha1.DiffUnchanged && !o.Unverified {
-			continue
-		}
+	for _, o := range a.worstFirst() {
 		whole, short, err := markdownObject(o)
 		if err != nil {
 			return nil, err
@@ -51,6 +49,26 @@ func (a *diffAnswer) encodeMarkdown() ([]byte, error) {
 		fmt.Fprintf(&out, "\n**This comment is cut** at %d characters: %d objects are not in it, and of %d the content is not. `?output=text` gives all of them.\n", maxComment, omitted, folded)
 	}
 	return []byte(out.String()), nil
+}
+
+// worstFirst are the objects to tell of, those first that a reviewer must not
+// miss: where there is no room for all, it is not these that are left out.
+func (a *diffAnswer) worstFirst() []*preview.ObjectDiff {
+	order := []leatv1alpha1.DiffAction{leatv1alpha1.DiffRecreate, leatv1alpha1.DiffDelete}
+	rank := func(o *preview.ObjectDiff) int {
+		if i := slices.Index(order, o.Action); i >= 0 {
+			return i
+		}
+		return len(order)
+	}
+	var objects []*preview.ObjectDiff
+	for i := range a.Objects {
+		if o := &a.Objects[i]; o.Action != leatv1alpha1.DiffUnchanged || o.Unverified {
+			objects = append(objects, o)
+		}
+	}
+	slices.SortStableFunc(objects, func(x, y *preview.ObjectDiff) int { return cmp.Compare(rank(x), rank(y)) })
+	return objects
 }
 
 // markdownObject writes an object with its content, and without.

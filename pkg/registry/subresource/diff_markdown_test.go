@@ -55,7 +55,12 @@ func TestMarkdownIsCut(t *testing.T) {
 	for range 1000 {
 		objects = append(objects, objectDiff(t, leatv1alpha1.DiffCreate, "", configMap("small", "x: y")))
 	}
+	// What is deleted comes last when it is applied, and must be seen all the same.
+	objects = append(objects, objectDiff(t, leatv1alpha1.DiffDelete, configMap("deleted", "x: y"), ""))
 	text = markdown(t, objects...)
+	if !strings.Contains(text, "-  name: deleted\n") {
+		t.Error("what would be deleted is left out")
+	}
 	if len(text) > 65536 || !strings.Contains(text, "This comment is cut") || strings.Contains(text, " 0 objects are not in it") {
 		t.Errorf("%d bytes, ends in %q", len(text), text[max(0, len(text)-300):])
 	}
