@@ -271,13 +271,17 @@ func TestQuietLife(t *testing.T) {
 
 const crashDirVariable = "LEAT_ETCD_TEST_CRASH_DIR"
 
-// TestMain doubles as the process that TestAcknowledgedPutSurvivesKill kills.
+// TestMain doubles as the process that TestAcknowledgedPutSurvivesKill kills, and
+// as those of TestFullDisk.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDirVariable); dir != "" {
 		if err := putForever(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+		return
+	}
+	if fullDiskRole() {
 		return
 	}
 	os.Exit(m.Run())
