@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -305,15 +306,14 @@ func TestPreviewOfTakeover(t *testing.T) {
 	}
 	r := f.request("app", app)
 	// Somebody else is faster once: what was read is not what is patched.
-	disturbed := false
+	var disturbed atomic.Bool
 	f.count.onRequest(func(r *http.Request) {
-		if r.Header.Get("Content-Type") == "application/json-patch+json" && !disturbed && strings.HasSuffix(r.URL.Path, "/deployments/web") {
-			disturbed = true
+		if r.Header.Get("Content-Type") == "application/json-patch+json" && strings.HasSuffix(r.URL.Path, "/deployments/web") && disturbed.CompareAndSwap(false, true) {
 			f.kubectl("label", "--field-manager=someone", "deploy", "web", "disturbed=yes")
 		}
 	})
 	p := f.preview(r)["Deployment/web"]
-	if !disturbed {
+	if !disturbed.Load() {
 		t.Error("nothing was asked for what is left")
 	}
 	if p.Action != apply.ActionConfigured || p.Err != nil {
