@@ -57,7 +57,7 @@ func (c clocks) pass(d time.Duration) {
 // TestClockJumps sets the server's clock an hour forward, back, and an hour back
 // from there, and lets the machine sleep for an hour.
 func TestClockJumps(t *testing.T) {
-	parallel(t)
+	t.Parallel()
 	d := newDay(t, setup{})
 	pid := d.leat.PID()
 	clocks := d.clocks(pid)
@@ -122,7 +122,7 @@ const lookEvery = 10 * time.Second
 // for the control plane. Certificates are renewed in time, twice by an authority
 // that is new itself, and through all of it kube-apiserver reaches the server.
 func TestCertificatesExpire(t *testing.T) {
-	parallel(t)
+	t.Parallel()
 	d := newDay(t, setup{})
 	pid := d.leat.PID()
 	theirs, ours := d.clocks(d.controlPlane()), d.clocks(pid)

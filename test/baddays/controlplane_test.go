@@ -31,7 +31,7 @@ const (
 // TestControlPlaneIsGone kills the control plane, lets the server be without it,
 // and brings it back: under the same keys, then under others.
 func TestControlPlaneIsGone(t *testing.T) {
-	parallel(t)
+	t.Parallel()
 	var ca string
 	d := newDay(t, setup{kubeconfig: func(d *day) (kubeconfig string) {
 		kubeconfig, ca = serviceAccountKubeconfig(d)
@@ -143,7 +143,7 @@ func (d *day) removeKeys(pattern string) {
 // TestStartWithoutControlPlane starts a server that cannot reach the control plane
 // yet, as after a power cut of everything.
 func TestStartWithoutControlPlane(t *testing.T) {
-	parallel(t)
+	t.Parallel()
 	d := newDay(t, setup{})
 	a := d.newApp("app", configMaps("1", "one", "two"), appOptions{})
 	d.leat.Kill()
@@ -176,7 +176,7 @@ func TestStartWithoutControlPlane(t *testing.T) {
 
 // TestRights takes the server's rights away while it runs, and gives them back.
 func TestRights(t *testing.T) {
-	parallel(t)
+	t.Parallel()
 	d := newDay(t, setup{kubeconfig: func(d *day) string {
 		kubeconfig, _ := serviceAccountKubeconfig(d)
 		return kubeconfig

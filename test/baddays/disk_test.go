@@ -29,7 +29,7 @@ const (
 // TestFileTooLarge forbids the server to write big files, which it meets in the
 // same way as a disk that is full. It needs no rights of the test.
 func TestFileTooLarge(t *testing.T) {
-	parallel(t)
+	t.Parallel()
 	d := newDay(t, setup{})
 	a := d.newApp("app", configMaps("1", "one", "two"), appOptions{interval: "2s"})
 	limit := func(bytes uint64) {
@@ -44,7 +44,7 @@ func TestFileTooLarge(t *testing.T) {
 // TestDiskFull fills the file system that the copies of repositories are on, and
 // then the one of the artifacts.
 func TestDiskFull(t *testing.T) {
-	parallel(t)
+	t.Parallel()
 	unshare := []string{"unshare", "--mount"}
 	if os.Geteuid() != 0 {
 		unshare = append(unshare, "--map-root-user")
@@ -132,7 +132,7 @@ func noise(size int) string {
 // TestCorruptArtifact changes what the store has on the disk, under the server that
 // runs and then while none does.
 func TestCorruptArtifact(t *testing.T) {
-	parallel(t)
+	t.Parallel()
 	d := newDay(t, setup{})
 	a := d.newApp("app", configMaps("undamaged-content", "one", "two"), appOptions{})
 

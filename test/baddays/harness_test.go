@@ -2,8 +2,10 @@ package baddays
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -231,14 +233,16 @@ func serviceAccountKubeconfig(d *day) (kubeconfig, ca string) {
 	return kubeconfig, ca
 }
 
-// heavy lets two days run at once: each is a control plane and a server.
-var heavy = make(chan struct{}, 2)
+// atOnce is how many tests run at once. Each is a control plane and a server, of
+// some 600 MiB together, that mostly wait for pauses to end.
+const atOnce = "3"
 
-// parallel has the test run beside one other.
-func parallel(t *testing.T) {
-	t.Parallel()
-	heavy <- struct{}{}
-	t.Cleanup(func() { <-heavy })
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", atOnce); err != nil {
+		fmt.Fprintln(os.Stderr, "baddays:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
 }
 
 // once is a failure that is told once, by whoever is first.
