@@ -106,11 +106,7 @@ func equalMaps(a, b map[string]any) bool {
 func spread(m map[string]any) map[string]any {
 	var out map[string]any
 	for key, value := range m {
-		hidden, ok := value.(*veil)
-		if !ok || key == "" || key[0] != hiddenKey[0] {
-			continue
-		}
-		if entries, ok := hidden.value.(map[string]any); ok && isHiddenKey(key) {
+		if entries, ok := hiddenEntries(key, value); ok {
 			if out == nil {
 				out = maps.Clone(m)
 			}
@@ -122,6 +118,17 @@ func spread(m map[string]any) map[string]any {
 		return m
 	}
 	return out
+}
+
+// hiddenEntries returns the entries that an entry of a map stands for, if it
+// stands for entries with hidden keys.
+func hiddenEntries(key string, value any) (map[string]any, bool) {
+	hidden, ok := value.(*veil)
+	if !ok || !isHiddenKey(key) {
+		return nil, false
+	}
+	entries, ok := hidden.value.(map[string]any)
+	return entries, ok
 }
 
 func isHiddenKey(key string) bool {

@@ -66,6 +66,10 @@ func concealMap(v, secret, public map[string]any, instead bool) any {
 	})
 	out, hidden := make(map[string]any, len(v)), map[string]any{}
 	for key, value := range v {
+		if entries, ok := hiddenEntries(key, value); ok {
+			maps.Copy(hidden, entries) // of another witness
+			continue
+		}
 		s, inSecret := secret[key]
 		p, inPublic := public[key]
 		switch {

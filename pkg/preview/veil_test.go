@@ -120,6 +120,20 @@ func TestConcealAndDerive(t *testing.T) {
 	}
 }
 
+// Keys that two witnesses hide are as hidden as those that one does.
+func TestConcealByTwoWitnesses(t *testing.T) {
+	live := fields(t, "{m: {s1: v, s2: w, k: x}}")
+	witnesses := []Witness{
+		{fields(t, "{m: {s1: v, k: x}}"), fields(t, "{m: {<p>: v, k: x}}")},
+		{fields(t, "{m: {s2: w, k: x}}"), fields(t, "{m: {<q>: w, k: x}}")},
+	}
+	before := Conceal(live, false, witnesses...)
+	want := `{"m":{"***":"***(same)","k":"x"}}` + "\n" + `{"m":{"***":"***(same)","k":"x"}}` + "\n"
+	if diff := cmp.Diff(want, compared(t, before, Derive(live, before))); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // In foreign content nothing is resolved: the live value stands for its
 // placeholder, and no live value shows through the dry-run.
 func TestShade(t *testing.T) {
