@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -271,6 +272,39 @@ func TestLogAndHistoryNeedRights(t *testing.T) {
 		}
 		if _, _, err := getWith(ctx, t, other.Config, path, nil); !apierrors.IsForbidden(err) {
 			t.Errorf("%s without the right: got %v, want Forbidden", path, err)
+		}
+	}
+}
+
+// What is published of the API names the parameters, and says what they are for.
+func TestParametersAreDescribed(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	_, _, body := ask(ctx, t, cluster.Config, http.MethodGet, "/openapi/v3/apis/kustomize.toolkit.fluxcd.io/v1", "")
+	type parameter struct{ Name, In, Description string }
+	var document struct {
+		Paths map[string]struct {
+			Parameters []parameter
+			Get        struct{ Parameters []parameter }
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &document); err != nil {
+		t.Fatal(err)
+	}
+	for subresource, want := range map[string]string{"log": "follow output requestID since tail", "history": "limit output", "tree": "output"} {
+		path := document.Paths["/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{namespace}/kustomizations/{name}/"+subresource]
+		var got []string
+		for _, p := range append(path.Parameters, path.Get.Parameters...) {
+			if p.In == "query" && p.Name != "pretty" {
+				got = append(got, p.Name)
+				if p.Description == "" {
+					t.Errorf("%s: nothing says what %s is for", subresource, p.Name)
+				}
+			}
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(strings.Fields(want), got); diff != "" {
+			t.Errorf("parameters of %s (-want +got):\n%s", subresource, diff)
 		}
 	}
 }
