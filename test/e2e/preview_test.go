@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	leatv1alpha1 "github.com/leat-dev/leat/pkg/apis/leat/v1alpha1"
+	"github.com/leat-dev/leat/test/framework"
 )
 
 // actions are what a GET of the diff of "app" says, by the names of the objects.
@@ -119,6 +121,16 @@ func TestDiffShowsRecreation(t *testing.T) {
 	comment := kubectl(t, "create", "--raw", diff+"?output=markdown", "-f", requestFile(t, "DiffRequest", `{"revision":"next"}`))
 	if !strings.Contains(comment, "| 1 | 0 | 1 | 0 | 0 | 0 |\n") || !strings.Contains(comment, "<b>Recreate</b>") {
 		t.Errorf("comment:\n%s", comment)
+	}
+
+	asked, err := cluster.AuditRequests(func(r framework.Request) bool {
+		return r.Namespace == namespace && r.Subresource == "diff" && r.Code == http.StatusOK
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(asked) != 2 || asked[0].Verb != "create" || asked[0].Resource != "kustomizations" || asked[0].Name != "app" || asked[0].User == "" {
+		t.Errorf("the audit log does not name verb, subresource, object and user: %+v", asked)
 	}
 
 	// What is new needs no old file to be applied to.
