@@ -163,3 +163,16 @@ func TestRestoredOwnerDeletesNothing(t *testing.T) {
 		})
 	}
 }
+
+// Two owners want the same object. The one that applied it last, so that its labels
+// say it is this one's, gives it up.
+func TestPruneSparesWhatAnotherOwnerWants(t *testing.T) {
+	f := setup(t)
+	f.mustApply(f.request("app", settings, app))
+	f.mustApply(f.request("other", settings))
+	f.mustApply(f.request("app", settings, app))
+	res := f.mustApply(f.request("app", app))
+	if got := actions(res)["ConfigMap/settings"]; got != apply.ActionSkipped || !f.exists("cm", "settings") {
+		t.Errorf("action %q on an object that another owner wants (exists: %t)", got, f.exists("cm", "settings"))
+	}
+}
