@@ -204,8 +204,9 @@ func said(status *metav1.Status) string {
 	return text
 }
 
-// runAll sends attacks one after the other.
+// runAll sends attacks one after the other, while other tests send theirs.
 func runAll(t *testing.T, attacks ...[]attack) {
+	t.Parallel()
 	for _, a := range slices.Concat(attacks...) {
 		t.Run(a.name, func(t *testing.T) { a.run(t) })
 	}

@@ -7,6 +7,7 @@ import (
 
 // Trees that are well made and hold what should not be rendered.
 func TestContents(t *testing.T) {
+	t.Parallel()
 	kustomization := func(text string, more ...string) attack {
 		return attack{path: app + "/build", body: tree(append([]string{"deploy/kustomization.yaml", text, "deploy/one.yaml", manifest}, more...)...)}
 	}

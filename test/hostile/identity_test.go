@@ -31,6 +31,7 @@ func master() http.Header {
 
 // Whoever is not the front proxy is not believed when he says who he is.
 func TestSpoofedFrontProxy(t *testing.T) {
+	t.Parallel()
 	stranger, err := newAuthority("devcluster-front-proxy-ca")
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +69,7 @@ func TestSpoofedFrontProxy(t *testing.T) {
 
 // What kube-apiserver is told by a client about who it is does not reach Leat.
 func TestSpoofedThroughTheAggregator(t *testing.T) {
+	t.Parallel()
 	nobody, err := cluster.User(t.Context(), "nobody")
 	if err != nil {
 		t.Fatal(err)

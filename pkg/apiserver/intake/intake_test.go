@@ -81,7 +81,7 @@ func TestAnswers(t *testing.T) {
 		"nothing":       {func(http.ResponseWriter) {}, 200, "", true, ""},
 		"text":          {func(w http.ResponseWriter) { _, _ = io.WriteString(w, "hello") }, 200, "hello", true, ""},
 		"not modified":  {func(w http.ResponseWriter) { w.WriteHeader(304) }, 304, "", true, ""},
-		"error in text": {func(w http.ResponseWriter) { http.Error(w, "go away", 429) }, 429, "go away", false, ""},
+		"error in text": {func(w http.ResponseWriter) { http.Error(w, "go away", http.StatusTooManyRequests) }, http.StatusTooManyRequests, "go away", false, ""},
 		"without text":  {func(w http.ResponseWriter) { w.WriteHeader(412) }, 412, "precondition failed", false, ""},
 		"of a file":     {func(w http.ResponseWriter) { w.Header().Set("ETag", `"x"`); w.WriteHeader(416) }, 416, "requested range", false, "application/gzip"},
 		"without a type": {func(w http.ResponseWriter) {

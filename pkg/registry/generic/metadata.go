@@ -18,7 +18,7 @@ import (
 // managers an object may have. The generic server reports every bad one of them,
 // by an algorithm whose time grows with the square of their number: without a
 // limit a request of 3 MiB keeps a CPU busy for hours after it has timed out.
-const MaxMetadataEntries = 1000
+const MaxMetadataEntries = 256
 
 // maxPatchCopyBytes is what the copy operations of a JSON patch may add up to: the
 // default of the generic server.
