@@ -290,7 +290,7 @@ func (s *stage) grant(to rbacv1.Subject, name string, verbs []string, resources 
 	if to.Kind == rbacv1.ServiceAccountKind {
 		user.Name = "system:serviceaccount:" + to.Namespace + ":" + to.Name
 	}
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		ref := target.Ref{Namespace: s.ns, Name: "any"}
 		ref.Resource.Resource = resources[len(resources)-1]
 		ok, err := s.previewer.Rights(user).MayGet(ctx, ref)
