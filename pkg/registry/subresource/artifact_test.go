@@ -194,3 +194,14 @@ func TestServingAnArtifact(t *testing.T) {
 		}
 	})
 }
+
+func TestRangesAreLimited(t *testing.T) {
+	for header, refused := range map[string]bool{
+		"": false, "bytes=0-": false, "bytes=0-" + strings.Repeat(",1-2", maxRanges-1): false, "bytes=0-" + strings.Repeat(",1-2", maxRanges): true,
+	} {
+		err := checkRange(header)
+		if (err != nil) != refused || refused && !strings.Contains(err.Error(), "16") {
+			t.Errorf("%.40q: %v", header, err)
+		}
+	}
+}
