@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	discoveryv2 "k8s.io/api/apidiscovery/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/discovery"
 )
 
 func TestAPIResources(t *testing.T) {
@@ -120,88 +119,6 @@ func names(t *testing.T, u user, k kind) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// OpenAPI has each kind, each path and each type of Leat, in both versions, merged
-// into what kube-apiserver publishes.
-func TestOpenAPI(t *testing.T) {
-	t.Parallel()
-	client, err := discovery.NewDiscoveryClientForConfig(cluster.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v2, err := client.OpenAPISchema()
-	if err != nil {
-		t.Fatal(err)
-	}
-	paths := map[string]bool{}
-	for _, path := range v2.GetPaths().GetPath() {
-		paths[path.GetName()] = true
-	}
-	v3, err := client.OpenAPIV3().Paths()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, k := range kinds() {
-		base := "/apis/" + k.GroupVersion().String() + "/namespaces/{namespace}/" + k.Resource
-		group, ok := v3["apis/"+k.GroupVersion().String()]
-		if !ok {
-			t.Errorf("OpenAPI v3 does not tell of %s", k.GroupVersion())
-			continue
-		}
-		schema, err := group.Schema("application/json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var document struct {
-			Paths      map[string]map[string]any
-			Components struct {
-				Schemas map[string]struct {
-					Kinds []metav1.GroupVersionKind `json:"x-kubernetes-group-version-kind"`
-				}
-			}
-		}
-		if err := json.Unmarshal(schema, &document); err != nil {
-			t.Fatal(err)
-		}
-		all := []string{base, base + "/{name}"}
-		for _, subresource := range k.subresources() {
-			all = append(all, base+"/{name}/"+subresource)
-		}
-		for _, path := range all {
-			if !paths[path] {
-				t.Errorf("OpenAPI v2 lacks %s", path)
-			}
-			if document.Paths[path] == nil {
-				t.Errorf("OpenAPI v3 lacks %s", path)
-			}
-		}
-		// Who reads and who acts is told by the methods.
-		for p := range k.permissions() {
-			method, known := map[string]string{"get": "get", "create": "post", "update": "put", "patch": "patch"}[p.verb]
-			if known && p.subresource != "" && document.Paths[base+"/{name}/"+p.subresource][method] == nil {
-				t.Errorf("OpenAPI v3 lacks %s of %s", method, p.subresource)
-			}
-		}
-		said := 0
-		for _, model := range document.Components.Schemas {
-			for _, gvk := range model.Kinds {
-				if gvk.Kind == k.kind && gvk.Group == k.Group {
-					said++
-				}
-			}
-		}
-		if said != 1 {
-			t.Errorf("OpenAPI v3 has %d schemas of %s, want 1", said, k.kind)
-		}
-	}
-	// Nobody is sent a second time what has not changed.
-	path := "/openapi/v3/apis/" + kinds()[0].GroupVersion().String()
-	u := admin(t, "default")
-	_, header, _ := u.request("GET", path, "", nil)
-	if code, _, _ := u.request("GET", path, "", map[string]string{"If-None-Match": header.Get("ETag")}); code != 304 {
-		t.Errorf("with the ETag %q: %d, want 304", header.Get("ETag"), code)
-	}
 }
 
 // kubectl proxy passes everything on: objects, a watch, artifacts.

@@ -3,6 +3,7 @@ package kubectl
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -122,6 +123,42 @@ func TestWatchList(t *testing.T) {
 	})
 }
 
+// A watch that has nothing to tell says how far it has come, at the latest before it
+// ends: so that the next one begins there.
+func TestBookmarks(t *testing.T) {
+	t.Parallel()
+	forKinds(t, func(t *testing.T, k kind, namespace string) {
+		u, client := admin(t, namespace), k.dynamicClient(t, namespace)
+		list, err := client.List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// What happens elsewhere moves the version on, and is not told.
+		other := admin(t, cluster.Namespace(t))
+		w, err := client.Watch(t.Context(), metav1.ListOptions{ResourceVersion: list.GetResourceVersion(), AllowWatchBookmarks: true, TimeoutSeconds: ptr.To(int64(5))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Stop()
+		other.apply(k.manifest("elsewhere", "1m"))
+		event := next(t, w)
+		bookmark := typed(t, event.Object)
+		if event.Type != watch.Bookmark || bookmark.GetKind() != k.kind || bookmark.GetName() != "" {
+			t.Fatalf("a quiet watch brings %s of %v", event.Type, bookmark)
+		}
+		if bookmark.GetResourceVersion() == list.GetResourceVersion() {
+			t.Errorf("the bookmark is where the watch began, at %s", bookmark.GetResourceVersion())
+		}
+		u.apply(k.manifest("here", "1m"))
+		again, err := client.Watch(t.Context(), metav1.ListOptions{ResourceVersion: bookmark.GetResourceVersion()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer again.Stop()
+		equal(t, "what a watch from the bookmark brings", typed(t, next(t, again).Object).GetName(), "here")
+	})
+}
+
 func TestListVersions(t *testing.T) {
 	t.Parallel()
 	forKinds(t, func(t *testing.T, k kind, namespace string) {
@@ -171,24 +208,26 @@ func (k kind) informer(ctx context.Context, t *testing.T, namespace string) cach
 	return informer.GetStore()
 }
 
+// past is what somebody knows of a kind before its history is forgotten.
+type past struct {
+	kind
+	version, next string
+	store         cache.Store
+}
+
 // After a compaction and a restart there is no history: who asks for it is told so
 // with 410 and starts anew, as informers do. It is not run beside other tests.
 func TestGoneAfterCompaction(t *testing.T) {
 	namespace := cluster.Namespace(t)
 	u := admin(t, namespace)
-	type state struct {
-		kind
-		version, next string
-		store         cache.Store
-	}
-	var states []state
+	var pasts []past
 	for _, k := range kinds() {
 		demos(u, k)
 		list, err := k.dynamicClient(t, namespace).List(t.Context(), metav1.ListOptions{Limit: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		states = append(states, state{k, list.GetResourceVersion(), list.GetContinue(), k.informer(t.Context(), t, namespace)})
+		pasts = append(pasts, past{k, list.GetResourceVersion(), list.GetContinue(), k.informer(t.Context(), t, namespace)})
 		changes(u, k, "a", "1")
 	}
 	compact(t)
@@ -198,48 +237,61 @@ func TestGoneAfterCompaction(t *testing.T) {
 	if err := leat.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range states {
-		k, client := s.kind, s.kind.dynamicClient(t, namespace)
+	for _, p := range pasts {
+		client := p.dynamicClient(t, namespace)
 		eventually(t, "kube-apiserver passes requests on again", func(ctx context.Context) (bool, error) {
 			_, err := client.List(ctx, metav1.ListOptions{})
 			return err == nil, nil
 		})
-		if _, err := client.List(t.Context(), metav1.ListOptions{ResourceVersion: s.version, ResourceVersionMatch: metav1.ResourceVersionMatchExact}); !apierrors.IsResourceExpired(err) {
-			t.Errorf("%s: a list of a compacted version: got %v, want Expired", k.kind, err)
-		}
-		// The rest of a list can still be had, if not as of then.
-		_, err := client.List(t.Context(), metav1.ListOptions{Continue: s.next})
-		if !apierrors.IsResourceExpired(err) {
-			t.Errorf("%s: the rest of a list: got %v, want Expired", k.kind, err)
-		} else if status := err.(apierrors.APIStatus).Status(); status.Code != http.StatusGone || status.ListMeta.Continue == "" {
-			t.Errorf("%s: the rest of a list: code %d, continue %q", k.kind, status.Code, status.ListMeta.Continue)
-		} else if rest, err := client.List(t.Context(), metav1.ListOptions{Continue: status.ListMeta.Continue}); err != nil || len(rest.Items) != 2 {
-			t.Errorf("%s: the rest by the new token: %v", k.kind, err)
-		}
-		w, err := client.Watch(t.Context(), metav1.ListOptions{ResourceVersion: s.version})
-		if err == nil {
-			// It may be told by the first event.
-			event := next(t, w)
-			err = apierrors.FromObject(event.Object)
-			w.Stop()
-		}
-		if !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
-			t.Errorf("%s: a watch from a compacted version: got %v, want Gone", k.kind, err)
-		}
-		// kubectl shows that, and an informer gets over it.
-		events := u.run("get", "--raw", k.path(namespace)+"?watch=true&timeoutSeconds=5&resourceVersion="+s.version)
-		var event struct {
-			Type   string
-			Object metav1.Status
-		}
-		if err := json.Unmarshal([]byte(strings.SplitN(events, "\n", 2)[0]), &event); err != nil || event.Type != "ERROR" || event.Object.Code != http.StatusGone {
-			t.Errorf("%s: the watch of kubectl: %v, %s", k.kind, err, events)
-		}
-		u.apply(k.manifest("new", "1m"))
+		p.listIsGone(t, client)
+		p.watchIsGone(t, client, u)
+		// An informer gets over it.
+		u.apply(p.manifest("new", "1m"))
 		eventually(t, "the informer knows what is new", func(context.Context) (bool, error) {
-			_, found, err := s.store.GetByKey(namespace + "/new")
+			_, found, err := p.store.GetByKey(namespace + "/new")
 			return found, err
 		})
+	}
+}
+
+// listIsGone asks for a list as it was then, and for the rest of one.
+func (p past) listIsGone(t *testing.T, client dynamic.ResourceInterface) {
+	t.Helper()
+	if _, err := client.List(t.Context(), metav1.ListOptions{ResourceVersion: p.version, ResourceVersionMatch: metav1.ResourceVersionMatchExact}); !apierrors.IsResourceExpired(err) {
+		t.Errorf("%s: a list of a compacted version: got %v, want Expired", p.kind.kind, err)
+	}
+	_, err := client.List(t.Context(), metav1.ListOptions{Continue: p.next})
+	var status apierrors.APIStatus
+	if !apierrors.IsResourceExpired(err) || !errors.As(err, &status) || status.Status().Code != http.StatusGone {
+		t.Errorf("%s: the rest of a list: got %v, want 410", p.kind.kind, err)
+		return
+	}
+	// The rest can still be had, if not as of then.
+	rest, err := client.List(t.Context(), metav1.ListOptions{Continue: status.Status().Continue})
+	if err != nil || len(rest.Items) != 2 {
+		t.Errorf("%s: the rest by the token of the refusal: %v, %v", p.kind.kind, rest, err)
+	}
+}
+
+// watchIsGone watches from then on, with client-go and with kubectl.
+func (p past) watchIsGone(t *testing.T, client dynamic.ResourceInterface, u user) {
+	t.Helper()
+	w, err := client.Watch(t.Context(), metav1.ListOptions{ResourceVersion: p.version})
+	if err == nil {
+		// It may be told by the first event.
+		err = apierrors.FromObject(next(t, w).Object)
+		w.Stop()
+	}
+	if !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
+		t.Errorf("%s: a watch from a compacted version: got %v, want Gone", p.kind.kind, err)
+	}
+	events := u.run("get", "--raw", p.path(u.namespace)+"?watch=true&timeoutSeconds=5&resourceVersion="+p.version)
+	var event struct {
+		Type   string
+		Object metav1.Status
+	}
+	if err := json.Unmarshal([]byte(strings.SplitN(events, "\n", 2)[0]), &event); err != nil || event.Type != "ERROR" || event.Object.Code != http.StatusGone {
+		t.Errorf("%s: the watch of kubectl: %v, %s", p.kind.kind, err, events)
 	}
 }
 
