@@ -102,7 +102,7 @@ func TestNamespaceDeletion(t *testing.T) {
 	t.Logf("the namespace was gone after %s", time.Since(began).Round(time.Millisecond))
 	// Under the same name it is another one.
 	u.run("create", "namespace", namespace)
-	defer u.run("delete", "namespace", namespace, "--wait=false")
+	defer u.run("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
 	for _, k := range kinds() {
 		equal(t, "what is in a new namespace of the same name", u.run("get", k.qualified(), "-o", "name"), "")
 	}
