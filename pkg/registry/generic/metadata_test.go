@@ -98,7 +98,7 @@ func TestRefusalsAreShort(t *testing.T) {
 		t.Errorf("details of %d bytes", n)
 	}
 	small := apierrors.NewBadRequest("no")
-	if shortened(small) != error(small) || shortened(nil) != nil {
+	if !errors.Is(shortened(small), small) || shortened(nil) != nil {
 		t.Error("a short refusal is not what it was")
 	}
 }
