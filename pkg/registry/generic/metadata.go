@@ -78,7 +78,7 @@ func unpatchable(err error) error {
 	var status apierrors.APIStatus
 	switch {
 	case errors.As(err, &status):
-		if s := status.Status(); s.Code == http.StatusUnprocessableEntity && (s.Details == nil || s.Details.Kind == "") {
+		if s := status.Status(); s.Code == http.StatusUnprocessableEntity && (s.Details == nil || s.Details.Kind == "" && len(s.Details.Causes) == 0) {
 			s.Message = fmt.Sprintf("the JSON patch cannot be applied: an operation is unknown, its path or index is not there, or its copies exceed %d bytes", maxPatchCopyBytes)
 			return &apierrors.StatusError{ErrStatus: s}
 		}
