@@ -2,6 +2,7 @@ package kubectl
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/leat-dev/leat/test/framework"
@@ -78,13 +80,38 @@ func TestLoadDoesNotStarveWrites(t *testing.T) {
 	}
 }
 
+// straight is the user without kube-apiserver in between.
+func straight(u user) user {
+	config := rest.CopyConfig(u.client.Config)
+	config.Host = leat.URL()
+	// Its certificate is made for its Service.
+	config.Insecure, config.CAData, config.CAFile = true, nil, ""
+	return user{u.t, &framework.Client{Config: config}, u.namespace}
+}
+
+// Leat sorts requests by the flow schemas of the cluster, also those that
+// kube-apiserver does not see.
+func TestFlowSchemas(t *testing.T) {
+	t.Parallel()
+	forKinds(t, func(t *testing.T, k kind, namespace string) {
+		u := as(t, namespace, "somebody", "view")
+		schema := admin(t, namespace).run("get", "--raw", "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas/global-default")
+		var object metav1.PartialObjectMetadata
+		if err := json.Unmarshal([]byte(schema), &object); err != nil {
+			t.Fatal(err)
+		}
+		code, header, answer := straight(u).request(http.MethodGet, k.path(namespace), "", nil)
+		if got := header.Get("X-Kubernetes-PF-FlowSchema-UID"); code != http.StatusOK || got != string(object.UID) {
+			t.Errorf("a list is answered with %d, in the flow schema %q, want global-default, %s: %s", code, got, object.UID, answer)
+		}
+	})
+}
+
 // openWatches opens watches and reads nothing of what they bring. They end with the
 // context.
 func openWatches(ctx context.Context, t *testing.T, k kind, u user) {
 	t.Helper()
-	direct := rest.CopyConfig(u.client.Config)
-	direct.Host = leat.URL()
-	direct.Insecure, direct.CAData, direct.CAFile = true, nil, ""
+	direct := straight(u).client.Config
 	var group errgroup.Group
 	group.SetLimit(50)
 	for _, to := range []struct {
