@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/leaderelection"
@@ -68,7 +70,9 @@ func Run(ctx context.Context, o Options, act func(context.Context) error) error 
 	defer letGo()
 	elected, lost := make(chan struct{}), make(chan struct{})
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: lock, Name: o.Lease, ReleaseOnCancel: true,
+		// It would try to give back a lease that it could not renew either, and tell
+		// of the loss only then, when the lease may have expired.
+		Lock: lock, Name: o.Lease, ReleaseOnCancel: false,
 		LeaseDuration: o.Duration, RenewDeadline: o.RenewDeadline, RetryPeriod: o.RetryPeriod,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(context.Context) { close(elected) },
@@ -82,7 +86,7 @@ func Run(ctx context.Context, o Options, act func(context.Context) error) error 
 		defer close(lost)
 		elector.Run(holding)
 	}()
-	defer func() { letGo(); <-lost }()
+	defer func() { letGo(); <-lost; o.giveBack(context.WithoutCancel(ctx), lock) }()
 
 	log := klog.FromContext(ctx).WithValues("lease", klog.KRef(o.Namespace, o.Lease), "identity", o.Identity)
 	log.Info("Standing by")
@@ -97,23 +101,40 @@ func Run(ctx context.Context, o Options, act func(context.Context) error) error 
 	return o.act(ctx, lost, act)
 }
 
-// act runs what only one server may do, until lost is closed.
+// giveBack empties the lease if this process still holds it. Where that fails it
+// expires.
+func (o *Options) giveBack(ctx context.Context, lock resourcelock.Interface) {
+	ctx, cancel := context.WithTimeout(ctx, o.RenewDeadline)
+	defer cancel()
+	record, _, err := lock.Get(ctx)
+	if err == nil && record.HolderIdentity == o.Identity {
+		record.HolderIdentity, record.LeaseDurationSeconds = "", 1
+		record.RenewTime = metav1.Now()
+		err = lock.Update(ctx, *record)
+	}
+	if err != nil && !apierrors.IsNotFound(err) {
+		klog.FromContext(ctx).Error(err, "Giving back the lease failed; it expires", "lease", klog.KRef(o.Namespace, o.Lease))
+	}
+}
+
+// act runs what only one server may do, until lost is closed. That is not waited
+// for after marking: a cluster that cannot be told of the Pod may be one that
+// takes no renewals either.
 func (o *Options) act(ctx context.Context, lost <-chan struct{}, act func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	done := make(chan struct{})
-	defer func() { <-done }()
-	go func() {
-		defer close(done)
-		if o.Pod != "" {
-			o.mark(ctx)
-		}
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	if o.Pod != "" {
+		tasks.Go(func() { o.mark(ctx) })
+	}
+	tasks.Go(func() {
 		select {
 		case <-lost:
 			cancel(ErrLost)
 		case <-ctx.Done():
 		}
-	}()
+	})
 	err := act(ctx)
 	if errors.Is(context.Cause(ctx), ErrLost) {
 		err = ErrLost

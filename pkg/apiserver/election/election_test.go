@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -136,6 +137,70 @@ func TestLost(t *testing.T) {
 	})
 	if !errors.Is(err, ErrLost) {
 		t.Errorf("Run() = %v", err)
+	}
+}
+
+// Who cannot mark its Pod, and then cannot renew, stops as well.
+func TestLostWhileMarking(t *testing.T) {
+	client := fake.NewClientset(pods("a")...)
+	var broken atomic.Bool
+	tried := make(chan struct{}, 1)
+	client.PrependReactor("patch", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+		select {
+		case tried <- struct{}{}:
+		default:
+		}
+		return true, nil, errors.New("forbidden")
+	})
+	client.PrependReactor("update", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return broken.Load(), nil, errors.New("no route to host")
+	})
+	err := Run(t.Context(), candidate(client, "a"), func(ctx context.Context) error {
+		<-tried
+		broken.Store(true)
+		select {
+		case <-ctx.Done():
+		case <-time.After(patience):
+			t.Error("it acts without the lease")
+		}
+		return nil
+	})
+	if !errors.Is(err, ErrLost) {
+		t.Errorf("Run() = %v", err)
+	}
+}
+
+// The lease is given back when nothing acts any more: not as the first thing after
+// a renewal that failed, which may take longer than the lease lasts.
+func TestLeaseIsGivenBackLast(t *testing.T) {
+	client := fake.NewClientset(pods("a")...)
+	var broken, stopped, givenBack atomic.Bool
+	client.PrependReactor("update", "leases", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		update, ok := action.(clienttesting.UpdateAction)
+		if !ok {
+			return false, nil, nil
+		}
+		lease, ok := update.GetObject().(*coordinationv1.Lease)
+		if ok && lease.Spec.HolderIdentity != nil && *lease.Spec.HolderIdentity == "" {
+			givenBack.Store(true)
+			if !stopped.Load() {
+				t.Error("the lease is given back by one who acts")
+			}
+			return false, nil, nil
+		}
+		return broken.Load(), nil, errors.New("no route to host")
+	})
+	err := Run(t.Context(), candidate(client, "a"), func(ctx context.Context) error {
+		broken.Store(true)
+		<-ctx.Done()
+		stopped.Store(true)
+		return nil
+	})
+	if !errors.Is(err, ErrLost) {
+		t.Errorf("Run() = %v", err)
+	}
+	if !givenBack.Load() {
+		t.Error("the lease was not given back")
 	}
 }
 
