@@ -173,7 +173,10 @@ func (w *writer) writeOne(ctx context.Context, uid string) error {
 	err := w.put(ctx, uid, b)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now := w.waiting[uid]
+	now, ok := w.waiting[uid]
+	if !ok {
+		return err // a flush that overtook it has written the same
+	}
 	if err != nil && !errors.Is(err, errForeign) {
 		now.due = w.o.Clock.Now().Add(rewriteAfter)
 		return err
