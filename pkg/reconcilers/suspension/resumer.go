@@ -144,17 +144,30 @@ func (r *Resumer) resume(ctx context.Context, end *end) error {
 	objects := r.client.Resource(end.resource).Namespace(end.namespace)
 	resumed, err := objects.Patch(ctx, end.name, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
 	switch {
-	case apierrors.IsNotFound(err), testFailed(err):
+	case apierrors.IsNotFound(err):
 		return nil
 	case err != nil:
+		if testFailed(err) && r.overtaken(ctx, end) {
+			return nil
+		}
 		return fmt.Errorf("setting spec.suspend of %s %s/%s to false: %w", end.resource.GroupResource(), end.namespace, end.name, err)
 	}
 	end.events.Normal(resumed, ResumedReason, "resumed: the suspension ended at "+end.text, nil)
 	return nil
 }
 
-// testFailed tells whether a patch was not applied because the object is no longer
-// as it must be for that.
+// testFailed tells whether a patch was not applied because the object may no longer
+// be as it must be for that. A policy of the cluster refuses with the same words.
 func testFailed(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
+}
+
+// overtaken tells whether the suspension that has ended is there no longer. While
+// it cannot be known it may be.
+func (r *Resumer) overtaken(ctx context.Context, end *end) bool {
+	o, err := r.client.Resource(end.resource).Namespace(end.namespace).Get(ctx, end.name, metav1.GetOptions{})
+	if err != nil {
+		return apierrors.IsNotFound(err)
+	}
+	return o.GetUID() != end.uid || o.GetAnnotations()[meta.SuspendUntilAnnotation] != end.text
 }
