@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -126,11 +128,19 @@ func (r *previewREST) serve(w http.ResponseWriter, req *http.Request, call previ
 	if err != nil {
 		return err
 	}
+	// Until the preview begins: what reads a body may panic, and the place would be
+	// lost for as long as the server lives.
+	begun := false
+	defer func() {
+		if !begun {
+			release()
+		}
+	}()
 	asked, err := r.read(req, call)
 	if err != nil {
-		release()
 		return err
 	}
+	begun = true
 	answer, id, err := r.previews.run(req.Context(), owner, release, r.timeout(call.obj), r.patience(call), func(ctx context.Context) (previewAnswer, error) {
 		return call.make(ctx, maker, asked)
 	})
@@ -162,7 +172,7 @@ func (r *previewREST) owner(call previewCall) (previewOwner, error) {
 	return previewOwner{
 		resource: r.parent.Resource(), subresource: r.form.subresource,
 		namespace: m.GetNamespace(), name: m.GetName(), uid: m.GetUID(),
-		user: call.asker.GetName(), userUID: call.asker.GetUID(),
+		user: call.asker.GetName(), userUID: call.asker.GetUID(), groups: strings.Join(slices.Sorted(slices.Values(call.asker.GetGroups())), "\n"),
 	}, nil
 }
 

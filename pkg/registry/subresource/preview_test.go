@@ -100,6 +100,7 @@ type previewHTTP struct {
 	body          string
 	header        http.Header
 	user          string          // jo by default
+	groups        []string        // devs by default
 	namespace     string          // team by default
 	name          string          // app by default
 	ctx           context.Context // of the request
@@ -113,6 +114,9 @@ func (s *previewSetup) do(t *testing.T, r rest.Connecter, in previewHTTP) *httpt
 		if *value == "" {
 			*value = standard
 		}
+	}
+	if in.groups == nil {
+		in.groups = []string{"devs"}
 	}
 	if in.ctx == nil {
 		in.ctx = t.Context()
@@ -137,7 +141,7 @@ func (s *previewSetup) do(t *testing.T, r rest.Connecter, in previewHTTP) *httpt
 	if err := runtime.NewParameterCodec(s.build.scheme).DecodeParameters(query, leatv1alpha1.SchemeGroupVersion, options); err != nil {
 		return fail(apierrors.NewBadRequest(err.Error()))
 	}
-	ctx := request.WithNamespace(request.WithUser(in.ctx, &user.DefaultInfo{Name: in.user, UID: "id-" + in.user, Groups: []string{"devs"}}), in.namespace)
+	ctx := request.WithNamespace(request.WithUser(in.ctx, &user.DefaultInfo{Name: in.user, UID: "id-" + in.user, Groups: in.groups}), in.namespace)
 	res := &responder{}
 	handler, err := r.Connect(ctx, in.name, options, res)
 	if err != nil {

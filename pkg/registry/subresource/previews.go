@@ -152,6 +152,9 @@ type previewOwner struct {
 	uid         types.UID
 	user        string
 	userUID     string
+	// groups count as well: who may impersonate a user need not be allowed to
+	// impersonate the groups that the rights came from.
+	groups string
 }
 
 // find returns the preview with an ID, if it belongs to the owner. Others are not

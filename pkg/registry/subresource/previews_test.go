@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/leat-dev/leat/pkg/artifact"
 	"github.com/leat-dev/leat/pkg/preview"
 )
 
@@ -88,6 +90,7 @@ func TestSlowPreview(t *testing.T) {
 	s.settledIs(t, 1)
 	for name, in := range map[string]previewHTTP{
 		"another user":      {query: "id=" + id, user: "eve"},
+		"without the group": {query: "id=" + id, groups: []string{"system:authenticated"}},
 		"another object":    {query: "id=" + id, name: "other"},
 		"another namespace": {query: "id=" + id, name: "other", namespace: "else"},
 		"a guess":           {query: "id=" + strings.Repeat("0", len(id))},
@@ -119,6 +122,29 @@ func TestFailureOfASlowPreviewIsItsResult(t *testing.T) {
 	close(s.maker.slow)
 	s.settledIs(t, 1)
 	if w := s.do(t, s.diff, previewHTTP{query: "id=" + id}); w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "no right") {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
+// brokenUploads panics, as a parser may over what nobody thought of.
+type brokenUploads struct{}
+
+func (brokenUploads) Import(context.Context, io.Reader, artifact.ImportLimits) (*artifact.Tree, error) {
+	panic("a bug")
+}
+
+func TestPlaceIsNotLostToAPanic(t *testing.T) {
+	s := newPreviewSetup(t, PreviewLimits{Total: 1})
+	s.previews.uploads = brokenUploads{}
+	func() {
+		defer func() {
+			if recover() == nil { // the generic server does that
+				t.Error("it did not panic")
+			}
+		}()
+		s.do(t, s.diff, previewHTTP{method: "POST", body: "\x1f\x8b\x08\x00\x00"})
+	}()
+	if w := s.do(t, s.diff, previewHTTP{}); w.Code != http.StatusOK {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
 }
