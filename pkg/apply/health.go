@@ -74,6 +74,11 @@ func (e *Engine) awaitHealth(ctx context.Context, r *HealthRequest, sub *target.
 		case <-timer.C():
 			return &HealthError{Timeout: r.Timeout.String(), Objects: unhealthy(r, states, notCurrent)}
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				// The run's time is up at about the same moment; what it was
+				// spent on is to be told in either case.
+				return &HealthError{Timeout: r.Timeout.String(), Objects: unhealthy(r, states, notCurrent)}
+			}
 			return fmt.Errorf("waiting for health: %w", context.Cause(ctx))
 		}
 		for _, i := range sub.Drain() {

@@ -134,6 +134,10 @@ func (it *item) public(err error) error {
 		s.Details = &d
 	}
 	msg := fmt.Sprintf("refused as %s", s.Reason)
+	if s.Reason == metav1.StatusReasonUnknown {
+		// What cannot be read as the object's type is answered so.
+		msg = fmt.Sprintf("refused with status %d, perhaps because a value is of the wrong type", s.Code)
+	}
 	if len(fields) > 0 {
 		msg += " because of " + strings.Join(fields, ", ")
 	}

@@ -356,6 +356,11 @@ func TestHealth(t *testing.T) {
 	superseded := errors.New("a newer revision")
 	ctx, cancel := context.WithCancelCause(f.ctx)
 	time.AfterFunc(50*time.Millisecond, func() { cancel(superseded) })
+	late, stop := context.WithTimeout(f.ctx, 200*time.Millisecond)
+	defer stop()
+	if err := f.engine.Wait(late, apply.HealthRequest{Objects: res.Health, Timeout: time.Minute}); !errors.As(err, &he) || len(he.Objects) == 0 {
+		t.Errorf("the time of the run is up: %v", err)
+	}
 	if err := f.engine.Wait(ctx, apply.HealthRequest{Objects: res.Health, Timeout: time.Minute}); !errors.Is(err, superseded) {
 		t.Errorf("error %v, want the cause", err)
 	}
